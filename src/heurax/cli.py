@@ -1,0 +1,243 @@
+"""The command line: `heurax train | evaluate | export | list`."""
+
+import argparse
+import hashlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+import heurax
+from heurax.errors import HeuraxError
+
+__all__ = ["main"]
+
+USER_ERROR = 2
+
+DESCRIPTION = """\
+Meta-train learned optimizers and discover reinforcement-learning algorithms in JAX.
+
+  heurax train learned_optimizers/quickstart      meta-train; again to resume
+  heurax evaluate runs/quickstart                 compare with tuned baselines
+  heurax export runs/quickstart my_optimizer      an artifact for heurax.load
+  heurax list                                     what there is"""
+
+FIELDS = """\
+Any field of the config can be set here, by its dotted name:
+
+  --outer.estimator.sigma 0.02        a number
+  --outer.estimator FullES            an implementation, by its name
+  --inner.task.width '[16, 64]'       a range
+
+`heurax list NAME` describes an implementation and its fields.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: as on the command line, without the program's name; None takes those of the process.
+
+    Returns:
+        The exit code: 0 done, 2 a request that cannot be met, 128 + the signal's number when a run was stopped.
+    """
+    parser = _parser()
+    options, overrides = parser.parse_known_args(arguments)
+    if overrides and options.command not in (_train, _evaluate):
+        parser.error(f"unrecognized arguments: {' '.join(overrides)}")
+    try:
+        return options.command(options, overrides)
+    except HeuraxError as error:
+        print(f"heurax: error: {error}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print("heurax: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="heurax", description=DESCRIPTION, formatter_class=raw, allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"heurax {heurax.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name: str, run: Callable[..., int], summary: str, more: str = "", epilog: str = "") -> Any:
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.{more}",
+            epilog=epilog,
+            formatter_class=raw,
+            allow_abbrev=False,
+        )
+        command.set_defaults(command=run)
+        return command
+
+    train = add(
+        "train",
+        _train,
+        "meta-train a rule",
+        "\n\nThe same command on a run directory that is there resumes the run, bit for bit. SIGTERM and Ctrl-C save"
+        "\na last checkpoint first.",
+        FIELDS + "\nFields of the config:\n" + _fields("heurax.runs.config", "TrainConfig"),
+    )
+    train.add_argument("config", help="a YAML file, or the name of a config that `heurax list configs` shows")
+    train.add_argument("--run_dir", type=Path, help="where the run lives (default: runs/NAME of the config)")
+
+    evaluate = add(
+        "evaluate",
+        _evaluate,
+        "compare a learned optimizer with tuned baselines",
+        "\n\nWrites evaluation.json, evaluation.csv, evaluation_curves.csv and evaluation.png.",
+        FIELDS + "\nFields of the config:\n" + _fields("heurax.evaluation.config", "EvaluationConfig"),
+    )
+    evaluate.add_argument("artifact", type=Path, help="an artifact's directory, or a run's")
+    evaluate.add_argument("--config", help="a YAML file, or a config's name (default: the built-in settings)")
+    evaluate.add_argument("--out", type=Path, help="directory for the results (default: that of the run or artifact)")
+
+    export = add("export", _export, "write the rule of a run's latest checkpoint as an artifact")
+    export.add_argument("run", type=Path, help="a run directory")
+    export.add_argument("out", type=Path, help="the artifact's directory; must not exist")
+
+    listing = add("list", _list, "name the rules, tasks, inner loops, estimators, outer loops and configs")
+    listing.add_argument(
+        "what", nargs="?", help="one group (rules, tasks, inner, estimators, outer, strategies, configs), or one name"
+    )
+    return parser
+
+
+def _fields(module: str, name: str) -> str:
+    """The argument section of a config's docstring, read without importing JAX."""
+    import ast
+
+    path = Path(heurax.__file__).parent.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    classes = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
+    docstring = next(inspect.cleandoc(ast.get_docstring(node) or "") for node in classes if node.name == name)
+    return docstring.partition("Args:\n")[2]
+
+
+def _train(options: argparse.Namespace, overrides: list[str]) -> int:
+    from heurax.config import find_config, read_config
+    from heurax.runs import TrainConfig, train
+
+    path = find_config(options.config)
+    config, text = read_config(TrainConfig, path, overrides)
+    run_dir = options.run_dir or Path("runs") / path.stem
+    console = Console(stderr=True)
+    summary = train(config, run_dir, text, console)
+    if summary.stopped_by is not None and summary.status == "stopped":
+        console.print(
+            f"stopped by {summary.stopped_by.name} after outer step {summary.outer_steps:,}, which is saved; "
+            "run the same command again to resume",
+            highlight=False,
+        )
+        return 128 + summary.stopped_by
+    loss = "" if summary.meta_loss is None else f", meta-loss {summary.meta_loss:.4g}"
+    console.print(
+        f"{run_dir}: {summary.outer_steps:,} outer steps{loss}; the rule is in {run_dir / 'artifact'}",
+        highlight=False,
+    )
+    return 0
+
+
+def _evaluate(options: argparse.Namespace, overrides: list[str]) -> int:
+    from heurax import artifacts
+    from heurax.config import find_config, read_config
+    from heurax.evaluation import (
+        EvaluationConfig,
+        check_output,
+        evaluate,
+        evaluation_identity,
+        terminal_table,
+        verdict,
+        write_evaluation,
+    )
+
+    artifact = artifacts.load(options.artifact)
+    path = None if options.config is None else find_config(options.config)
+    config, text = read_config(EvaluationConfig, path, overrides)
+    directory = options.artifact
+    if (directory / "artifact").is_dir():
+        directory = directory / "artifact"
+    out = options.out or (directory.parent if directory.name == "artifact" else directory)
+    digest = hashlib.sha256((directory / "theta.safetensors").read_bytes()).hexdigest()
+    identity = evaluation_identity(directory, digest, text)
+    check_output(out, identity)
+    console = Console()
+    with Console(stderr=True).status("training with every optimizer on every seed"):
+        evaluation = evaluate(artifact.rule, artifact.theta, config)
+        write_evaluation(out, evaluation, identity)
+    console.print(terminal_table(evaluation))
+    console.print(verdict(evaluation), highlight=False)
+    console.print(f"written to {out}: evaluation.json, two tables (csv) and evaluation.png", highlight=False)
+    return 0
+
+
+def _export(options: argparse.Namespace, overrides: list[str]) -> int:
+    del overrides  # unused: there is no config to override
+    from heurax.runs import export
+
+    step = export(options.run, options.out)
+    print(f"{options.out}: the rule of {options.run} after {step:,} outer steps")
+    return 0
+
+
+def _list(options: argparse.Namespace, overrides: list[str]) -> int:
+    del overrides  # unused: as in `_export`
+    from heurax.config import config_files
+    from heurax.inner import INNER_LOOPS
+    from heurax.outer import ESTIMATORS, OUTER_LOOPS, STRATEGIES
+    from heurax.rules import RULES
+    from heurax.tasks import TASKS
+
+    classes: dict[str, dict[str, type]] = {
+        "rules": dict(RULES),
+        "tasks": dict(TASKS),
+        "inner": dict(INNER_LOOPS),
+        "estimators": dict(ESTIMATORS),
+        "outer": dict(OUTER_LOOPS),
+    }
+    groups: dict[str, dict[str, str]] = {
+        group: {name: _first_line(inspect.getdoc(cls)) for name, cls in table.items()}
+        for group, table in classes.items()
+    }
+    groups["strategies"] = {name: _first_line(inspect.getdoc(cls)) for name, cls in STRATEGIES.items()}
+    groups["configs"] = {name: _comment(path) for name, path in config_files().items()}
+    what = options.what
+    everything = {name: cls for table in classes.values() for name, cls in table.items()}
+    if what in everything:
+        print(f"{what}\n\n{inspect.getdoc(everything[what])}")
+        return 0
+    if what is not None and what not in groups:
+        raise HeuraxError(f"nothing is called {what!r}; groups are {', '.join(groups)}; `heurax list` names everything")
+    width = max(len(name) for table in groups.values() for name in table)
+    for group, table in groups.items():
+        if what == group or (what is None and group != "strategies"):
+            print(group)
+            for name, summary in table.items():
+                print(f"  {name:{width}}  {summary}")
+    return 0
+
+
+def _first_line(docstring: str | None) -> str:
+    return (docstring or "").strip().partition("\n")[0]
+
+
+def _comment(path: Path) -> str:
+    """The comment that a config begins with."""
+    first = path.read_text().partition("\n")[0]
+    return first.removeprefix("#").strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""Supervised training as an inner loop: gradient descent on a task with a learned or hand-designed optimizer."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jaxtyping import Array, Float, Key
+
+from heurax.inner.base import InnerLoop, StepResult
+from heurax.rules import AdafacMLP, LearnedOptimizer
+from heurax.tasks import ImageMLP, TaskFamily
+from heurax.tasks.base import Split
+
+__all__ = ["SupervisedState", "SupervisedTraining"]
+
+
+@struct.dataclass
+class SupervisedState:
+    """A learner in training: the problem it was given, its parameters, its optimizer's state."""
+
+    task: Any
+    params: Any
+    optimizer_state: Any
+
+
+@dataclass(frozen=True)
+class SupervisedTraining(InnerLoop):
+    """Train on a task sampled from a family, one batch per step.
+
+    A step reports the training loss of its batch *before* the update. Divergence is normal: a loss that is not
+    finite, or above `loss_cap`, is reported as `loss_cap`, and `metrics["diverged"]` counts it.
+
+    Args:
+        rule: the optimizer; `theta` is its meta-parameters.
+        task: the family that each lifetime's problem is drawn from.
+        num_steps: the horizon, in updates; >= 1.
+        meta_loss_split: the split whose loss `meta_loss` reports.
+        loss_cap: the largest loss that is reported; > 0. The default is over four times the loss of a guess among 10
+            classes.
+    """
+
+    rule: LearnedOptimizer = AdafacMLP()
+    task: TaskFamily = ImageMLP()
+    num_steps: int = 200
+    meta_loss_split: Literal["train", "validation"] = "validation"
+    loss_cap: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.num_steps < 1:
+            raise ValueError(f"num_steps must be >= 1, got {self.num_steps}")
+        if not self.loss_cap > 0:
+            raise ValueError(f"loss_cap must be > 0, got {self.loss_cap}")
+
+    def init(self, theta: Any, key: Key[Array, ""]) -> SupervisedState:
+        """Sample a task, its initial parameters and the optimizer's state."""
+        key_task, key_params = jax.random.split(key)
+        task = self.task.sample(key_task)
+        params = self.task.init(task, key_params)
+        return SupervisedState(task, params, self._optimizer(theta).init(params))
+
+    def step(self, theta: Any, state: SupervisedState, key: Key[Array, ""]) -> tuple[SupervisedState, StepResult]:
+        """One update on a fresh batch. The optimizer is given the loss as `value=`."""
+        batch = self.task.batch(state.task, key)
+        loss, gradient = jax.value_and_grad(self.task.loss, argnums=1)(state.task, state.params, batch)
+        updates, optimizer_state = self._optimizer(theta).update(
+            gradient, state.optimizer_state, state.params, value=loss
+        )
+        params = optax.apply_updates(state.params, updates)
+        capped, diverged = self._cap(loss)
+        return state.replace(params=params, optimizer_state=optimizer_state), StepResult(
+            capped, {"diverged": diverged.astype(jnp.float32)}
+        )
+
+    def meta_loss(self, theta: Any, state: SupervisedState, key: Key[Array, ""]) -> Float[Array, ""]:
+        """The loss on `meta_loss_split`, over the task's evaluation batch."""
+        del theta, key  # unused: the state is judged as it stands, on fixed data
+        return self._cap(self.evaluate(state, self.meta_loss_split))[0]
+
+    def evaluate(self, state: SupervisedState, split: Split) -> Float[Array, ""]:
+        """The loss of a state on a split of the data, not capped."""
+        return self.task.loss(state.task, state.params, self.task.evaluation_batch(state.task, split))
+
+    def _optimizer(self, theta: Any) -> optax.GradientTransformationExtraArgs:
+        return self.rule.optimizer(theta, self.num_steps)
+
+    def _cap(self, loss: Float[Array, ""]) -> tuple[Float[Array, ""], Array]:
+        healthy = loss < self.loss_cap  # False for NaN
+        return jnp.where(healthy, loss, self.loss_cap), ~healthy

@@ -1,0 +1,63 @@
+"""The outer optimizer: any optimizer of optax, with warm-up, decay and clipping."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import optax
+
+__all__ = ["OuterOptimizer"]
+
+
+@dataclass(frozen=True)
+class OuterOptimizer:
+    """A description of the optax transformation that updates `theta`.
+
+    Args:
+        name: the function in `optax` that makes the optimizer: `adamw`, `adam`, `sgd`, `lion`, ...
+        learning_rate: peak learning rate; > 0.
+        warmup_steps: outer steps of linear warm-up from 0; >= 0 and less than the run's.
+        schedule: what follows the warm-up: `cosine` decay to `final_fraction`, or `constant`.
+        final_fraction: learning rate at the end of the run, as a fraction of the peak; in [0, 1].
+        clip_norm: largest global norm of the meta-gradient; null does not clip.
+        options: further keyword arguments of the optax function.
+    """
+
+    name: str = "adamw"
+    learning_rate: float = 3e-3
+    warmup_steps: int = 50
+    schedule: Literal["cosine", "constant"] = "cosine"
+    final_fraction: float = 0.0
+    clip_norm: float | None = 1.0
+    options: dict[str, Any] = field(default_factory=lambda: {"weight_decay": 0.0}, hash=False)
+
+    def __post_init__(self) -> None:
+        if not callable(getattr(optax, self.name, None)):
+            raise ValueError(f"name must be an optimizer of optax such as adamw, adam or sgd, got {self.name!r}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
+        if self.warmup_steps < 0:
+            raise ValueError(f"warmup_steps must be >= 0, got {self.warmup_steps}")
+        if not 0 <= self.final_fraction <= 1:
+            raise ValueError(f"final_fraction must be in [0, 1], got {self.final_fraction}")
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise ValueError(f"clip_norm must be > 0 or null, got {self.clip_norm}")
+
+    def build(self, num_steps: int) -> optax.GradientTransformation:
+        """The optax transformation for a run of `num_steps` outer steps.
+
+        >>> transformation = OuterOptimizer(learning_rate=1e-2).build(num_steps=1000)
+        """
+        if self.warmup_steps >= num_steps:
+            raise ValueError(f"warmup_steps must be < num_steps = {num_steps}, got {self.warmup_steps}")
+        decay_steps = num_steps - self.warmup_steps
+        after = (
+            optax.cosine_decay_schedule(self.learning_rate, decay_steps, alpha=self.final_fraction)
+            if self.schedule == "cosine"
+            else optax.constant_schedule(self.learning_rate)
+        )
+        warmup = optax.linear_schedule(0.0, self.learning_rate, max(self.warmup_steps, 1))
+        schedule = optax.join_schedules([warmup, after], [self.warmup_steps])
+        optimizer = getattr(optax, self.name)(schedule, **self.options)
+        return optimizer if self.clip_norm is None else optax.chain(
+            optax.clip_by_global_norm(self.clip_norm), optimizer
+        )

@@ -1,0 +1,64 @@
+"""Unrolling lifetimes window by window: the clock that staggers them, and the unroll itself."""
+
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from heurax.inner import InnerLoop
+
+__all__ = ["Objective", "begin_window", "initial_clock", "unroll", "validate_window"]
+
+Objective = Literal["mean", "final"]
+"""What a window is judged by: the mean of its step losses, or `InnerLoop.meta_loss` at its end."""
+
+
+def validate_window(window: int, inner: InnerLoop) -> None:
+    """Raise ValueError unless a whole number of windows makes a lifetime.
+
+    Lifetimes then begin and end at the edges of windows, and no inner step pays for resets.
+    """
+    if not 1 <= window <= inner.num_steps:
+        raise ValueError(
+            f"window must be between 1 and the horizon, inner.num_steps = {inner.num_steps}; got {window}"
+        )
+    if inner.num_steps % window:
+        divisors = [n for n in range(1, inner.num_steps + 1) if inner.num_steps % n == 0]
+        nearest = min(divisors, key=lambda n: abs(n - window))
+        raise ValueError(
+            f"window must divide the horizon, inner.num_steps = {inner.num_steps}; got {window}, "
+            f"the nearest that does is {nearest}"
+        )
+
+
+def initial_clock(index: Int[Array, ""], num_tasks: int, num_steps: int, window: int) -> Int[Array, ""]:
+    """The clock of a lifetime before its first window, staggered evenly over the horizon by task index.
+
+    A clock counts the inner steps of a lifetime. Before the first window it is negative, `offset - num_steps`, which
+    `begin_window` turns into a fresh lifetime at `offset`: the first lifetime of a task is cut short by its offset.
+    """
+    num_windows = num_steps // window
+    offset = (index * num_windows // num_tasks) * window
+    return (offset - num_steps).astype(jnp.int32)
+
+
+def begin_window(clock: Int[Array, ""], num_steps: int) -> tuple[Bool[Array, ""], Int[Array, ""]]:
+    """Whether a new lifetime begins with this window, and the clock at its start."""
+    return (clock < 0) | (clock >= num_steps), jnp.mod(clock, num_steps)
+
+
+def unroll(
+    inner: InnerLoop, theta: Any, state: Any, key: Key[Array, ""], num_steps: int, objective: Objective
+) -> tuple[Any, Float[Array, ""], dict[str, Float[Array, ""]]]:
+    """Run one lifetime for `num_steps` inner steps.
+
+    Returns:
+        The state after them, the loss that `objective` asks for, and the steps' mean metrics.
+    """
+    key_steps, key_end = jax.random.split(key)
+    state, results = jax.lax.scan(
+        lambda state, key: inner.step(theta, state, key), state, jax.random.split(key_steps, num_steps)
+    )
+    loss = jnp.mean(results.loss) if objective == "mean" else inner.meta_loss(theta, state, key_end)
+    return state, loss, jax.tree.map(jnp.mean, results.metrics)

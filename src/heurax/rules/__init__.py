@@ -1,0 +1,10 @@
+"""What is discovered: rules, each a frozen dataclass whose meta-parameters `theta` the outer loop trains."""
+
+from heurax.rules.base import LearnedOptimizer, Rule
+from heurax.rules.optimizers import AdafacMLP, LearnableAdam, OptaxOptimizer
+from heurax.rules.scalar import Scalar
+
+__all__ = ["RULES", "AdafacMLP", "LearnableAdam", "LearnedOptimizer", "OptaxOptimizer", "Rule", "Scalar"]
+
+RULES: dict[str, type[Rule]] = {rule.__name__: rule for rule in (AdafacMLP, LearnableAdam, OptaxOptimizer, Scalar)}
+"""Rules by name: the fixed table through which artifacts are loaded, so that an artifact cannot run code."""

@@ -1,0 +1,126 @@
+"""Hand-designed optimizers whose hyper-parameters are the meta-parameters: the smallest targets of meta-training."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Key
+
+from heurax.rules.base import LearnedOptimizer
+from heurax.rules.optimizers.features import state_dtype
+
+__all__ = ["LearnableAdam", "OptaxOptimizer"]
+
+
+@dataclass(frozen=True)
+class LearnableAdam(LearnedOptimizer):
+    """Adam with learned learning rate, decays and epsilon: four meta-parameters in log space.
+
+    `lr = exp(log_learning_rate)`, `beta = 1 - exp(log_one_minus_beta)`, `eps = exp(log_epsilon)`; the update is
+    `-lr m_hat / (sqrt(v_hat + 1e-8) + eps)`, bias-corrected. The 1e-8 inside the root, which optax leaves out by
+    default, keeps meta-gradients finite at zero gradients.
+
+    Source: `LearnableAdam` of google/learned_optimization.
+
+    Args:
+        learning_rate: initial value; > 0.
+        beta1: initial value; in [0, 1).
+        beta2: initial value; in [0, 1).
+        epsilon: initial value; > 0.
+
+    >>> theta = LearnableAdam(learning_rate=0.1).init(jax.random.key(0))
+    >>> round(float(jnp.exp(theta["log_learning_rate"])), 3)
+    0.1
+    """
+
+    learning_rate: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "epsilon"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+
+    def init(self, key: Key[Array, ""]) -> dict[str, Float[Array, ""]]:
+        """The logarithms of the initial values."""
+        del key  # unused: nothing is random here
+        return {
+            "log_learning_rate": jnp.float32(math.log(self.learning_rate)),
+            "log_one_minus_beta1": jnp.float32(math.log1p(-self.beta1)),
+            "log_one_minus_beta2": jnp.float32(math.log1p(-self.beta2)),
+            "log_epsilon": jnp.float32(math.log(self.epsilon)),
+        }
+
+    def optimizer(self, theta: Any, num_steps: int) -> optax.GradientTransformationExtraArgs:
+        """`optax.adam` with the hyper-parameters that `theta` holds; see `LearnedOptimizer.optimizer`."""
+        del num_steps  # unused: Adam does not know the horizon
+        return _in_state_dtype(
+            optax.adam(
+                learning_rate=jnp.exp(theta["log_learning_rate"]),
+                b1=1 - jnp.exp(theta["log_one_minus_beta1"]),
+                b2=1 - jnp.exp(theta["log_one_minus_beta2"]),
+                eps=jnp.exp(theta["log_epsilon"]),
+                eps_root=1e-8,
+            )
+        )
+
+
+@dataclass(frozen=True)
+class OptaxOptimizer(LearnedOptimizer):
+    """Any optimizer of optax; its learning rate is the one meta-parameter.
+
+    This is how hand-designed optimizers enter inner loops, evaluations and meta-training.
+
+    Args:
+        name: the function in `optax` that makes it: `sgd`, `adam`, `adamw`, `lion`, ...
+        learning_rate: initial value; > 0. `theta` holds its logarithm.
+        options: further keyword arguments of that function.
+
+    >>> rule = OptaxOptimizer("sgd", learning_rate=0.1, options={"momentum": 0.9})
+    >>> optimizer = rule.optimizer(rule.init(jax.random.key(0)), num_steps=100)
+    """
+
+    name: str = "adam"
+    learning_rate: float = 1e-3
+    options: dict[str, float | bool] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        if not callable(getattr(optax, self.name, None)):
+            raise ValueError(f"name must be an optimizer of optax such as sgd, adam or adamw, got {self.name!r}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
+
+    def init(self, key: Key[Array, ""]) -> dict[str, Float[Array, ""]]:
+        """The logarithm of the learning rate."""
+        del key  # unused: nothing is random here
+        return {"log_learning_rate": jnp.float32(math.log(self.learning_rate))}
+
+    def optimizer(self, theta: Any, num_steps: int) -> optax.GradientTransformationExtraArgs:
+        """The optax optimizer at the learning rate that `theta` holds; see `LearnedOptimizer.optimizer`."""
+        del num_steps  # unused: the learning rate is constant
+        make = getattr(optax, self.name)
+        return _in_state_dtype(make(jnp.exp(theta["log_learning_rate"]), **self.options))
+
+
+def _in_state_dtype(inner: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
+    """Run a transformation in float32 (or float64) whatever the parameters' dtype; updates are cast back."""
+    inner = optax.with_extra_args_support(inner)
+
+    def upcast(tree: Any) -> Any:
+        return jax.tree.map(lambda x: x.astype(state_dtype(x)), tree)
+
+    def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> tuple[Any, Any]:
+        upcast_params = None if params is None else upcast(params)
+        new_updates, state = inner.update(upcast(updates), state, upcast_params, **extra_args)
+        like = updates if params is None else params
+        return jax.tree.map(lambda u, x: u.astype(x.dtype), new_updates, like), state
+
+    return optax.GradientTransformationExtraArgs(lambda params: inner.init(upcast(params)), update)

@@ -1,0 +1,8 @@
+"""The host: the meta-training loop, devices, checkpoints, logs and progress."""
+
+from heurax.runs.config import TrainConfig
+from heurax.runs.devices import OuterProgram, split_cpu, tasks_mesh
+from heurax.runs.export import export
+from heurax.runs.loop import Summary, train
+
+__all__ = ["OuterProgram", "Summary", "TrainConfig", "export", "split_cpu", "tasks_mesh", "train"]

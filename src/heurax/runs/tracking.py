@@ -1,0 +1,89 @@
+"""Tracking: where the records of a run go. JSON lines always, TensorBoard beside them."""
+
+import contextlib
+import json
+import math
+from pathlib import Path
+from typing import Protocol
+
+from heurax.files import disk_errors, write_text
+
+__all__ = ["JsonLines", "TensorBoard", "Tracker"]
+
+
+class Tracker(Protocol):
+    """Takes one flat record per logged step."""
+
+    def log(self, step: int, record: dict[str, float]) -> None:
+        """Add a record."""
+        ...
+
+    def close(self) -> None:
+        """Finish writing."""
+        ...
+
+
+class JsonLines:
+    """Appends records to a file, one JSON object a line. Numbers that are not finite become null.
+
+    Args:
+        path: the file.
+        resume_step: records after this outer step are dropped first: they were logged by a process that died before
+            its next checkpoint, and will be logged again.
+    """
+
+    def __init__(self, path: Path, resume_step: int) -> None:
+        self._path = path
+        kept = [line for line in _lines(path) if json.loads(line)["step"] <= resume_step]
+        write_text(path, "".join(line + "\n" for line in kept))
+        with disk_errors(path):
+            self._file = path.open("a")
+
+    def log(self, step: int, record: dict[str, float]) -> None:
+        """See `Tracker.log`."""
+        values = {name: value if math.isfinite(value) else None for name, value in record.items()}
+        with disk_errors(self._path):
+            self._file.write(json.dumps({"step": step, **values}) + "\n")
+            self._file.flush()
+
+    def close(self) -> None:
+        """See `Tracker.close`."""
+        self._file.close()
+
+
+class TensorBoard:
+    """Writes TensorBoard events.
+
+    Args:
+        directory: where they lie.
+        resume_step: events after this outer step are purged.
+    """
+
+    def __init__(self, directory: Path, resume_step: int) -> None:
+        from tensorboardX import SummaryWriter  # imports protobuf; needed only here
+
+        self._directory = directory
+        with disk_errors(directory):
+            self._writer = SummaryWriter(str(directory), purge_step=resume_step + 1 if resume_step else None)
+
+    def log(self, step: int, record: dict[str, float]) -> None:
+        """See `Tracker.log`."""
+        with disk_errors(self._directory):
+            for name, value in record.items():
+                self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """See `Tracker.close`."""
+        with disk_errors(self._directory):
+            self._writer.close()
+
+
+def _lines(path: Path) -> list[str]:
+    """Complete records of a log; a process that was killed may have left half a line."""
+    complete = []
+    if path.is_file():
+        for line in path.read_text().splitlines():
+            with contextlib.suppress(json.JSONDecodeError):
+                json.loads(line)
+                complete.append(line)
+    return complete

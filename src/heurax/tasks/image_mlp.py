@@ -1,0 +1,126 @@
+"""Image classification with multi-layer perceptrons of sampled width, depth and activation."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, Key
+
+from heurax.tasks.base import Split, TaskFamily
+from heurax.tasks.datasets import DATASETS, ClassificationData
+
+__all__ = ["ImageMLP", "ImageMLPTask"]
+
+ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jnp.tanh, "gelu": jax.nn.gelu, "silu": jax.nn.silu}
+
+
+class ImageMLPTask(NamedTuple):
+    """One classifier: number of units per hidden layer, number of hidden layers, index of the activation."""
+
+    width: Int[Array, ""]
+    depth: Int[Array, ""]
+    activation: Int[Array, ""]
+
+
+@dataclass(frozen=True)
+class ImageMLP(TaskFamily):
+    """Classify images with a multi-layer perceptron; the loss is the mean cross-entropy in nats.
+
+    All tasks share the shapes of the largest network. In a smaller one the surplus units are masked out and the
+    surplus layers passed over: they get no gradient, but an optimizer that averages over a tensor does see their
+    zeros.
+
+    Args:
+        dataset: a name in `heurax.tasks.DATASETS`.
+        width: units per hidden layer, a range (low, high), both included; sampled log-uniformly.
+        depth: number of hidden layers, a range (low, high), both included; sampled uniformly; low >= 1.
+        activations: sampled uniformly; of relu, tanh, gelu, silu.
+        batch_size: training examples per step, drawn with replacement; >= 1.
+
+    >>> family = ImageMLP()
+    >>> task = family.sample(jax.random.key(0))
+    >>> sum(leaf.size for leaf in jax.tree.leaves(family.init(task, jax.random.key(1))))
+    2410
+    """
+
+    dataset: str = "digits"
+    width: tuple[int, int] = (32, 32)
+    depth: tuple[int, int] = (1, 1)
+    activations: tuple[str, ...] = ("relu",)
+    batch_size: int = 128
+
+    def __post_init__(self) -> None:
+        if self.dataset not in DATASETS:
+            raise ValueError(f"dataset must be one of {', '.join(DATASETS)}, got {self.dataset!r}")
+        for name, (low, high) in {"width": self.width, "depth": self.depth}.items():
+            if not 1 <= low <= high:
+                raise ValueError(f"{name} must be a range (low, high) with 1 <= low <= high, got {(low, high)}")
+        unknown = [name for name in self.activations if name not in ACTIVATIONS]
+        if unknown or not self.activations:
+            raise ValueError(f"activations must be some of {', '.join(ACTIVATIONS)}, got {list(self.activations)}")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be >= 1, got {self.batch_size}")
+
+    @property
+    def data(self) -> ClassificationData:
+        """The data set."""
+        return DATASETS[self.dataset]()
+
+    def sample(self, key: Key[Array, ""]) -> ImageMLPTask:
+        """Draw width (log-uniform), depth and activation (uniform)."""
+        key_width, key_depth, key_activation = jax.random.split(key, 3)
+        low, high = self.width
+        log_width = jax.random.uniform(key_width, minval=jnp.log(low), maxval=jnp.log(high + 1))
+        return ImageMLPTask(
+            width=jnp.clip(jnp.exp(log_width).astype(jnp.int32), low, high),
+            depth=jax.random.randint(key_depth, (), self.depth[0], self.depth[1] + 1),
+            activation=jax.random.randint(key_activation, (), 0, len(self.activations)),
+        )
+
+    def init(self, task: ImageMLPTask, key: Key[Array, ""]) -> dict[str, dict[str, Array]]:
+        """Kernels N(0, 1/fan_in), with the task's own fan-in; zero biases."""
+        high = self.width[1]
+        sizes = [self.data.num_features, *[high] * self.depth[1], self.data.num_classes]
+        params = {}
+        for layer, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+            key_layer = jax.random.fold_in(key, layer)
+            true_fan_in = fan_in if layer == 0 else task.width.astype(jnp.float32)
+            kernel = jax.random.normal(key_layer, (fan_in, fan_out)) / jnp.sqrt(true_fan_in)
+            params[f"layer_{layer}"] = {"kernel": kernel, "bias": jnp.zeros((fan_out,), jnp.float32)}
+        return params
+
+    def batch(self, task: ImageMLPTask, key: Key[Array, ""], split: Split = "train") -> tuple[Array, Array]:
+        """Images `[batch, features]` and labels `[batch]`."""
+        del task  # unused: all tasks of the family share the data
+        inputs, labels = self.data.inputs[split], self.data.labels[split]
+        index = jax.random.randint(key, (self.batch_size,), 0, len(labels))
+        return jnp.asarray(inputs)[index], jnp.asarray(labels)[index]
+
+    def evaluation_batch(self, task: ImageMLPTask, split: Split) -> tuple[Array, Array]:
+        """The whole split."""
+        del task  # unused: as in `batch`
+        return jnp.asarray(self.data.inputs[split]), jnp.asarray(self.data.labels[split])
+
+    def loss(self, task: ImageMLPTask, params: Any, batch: tuple[Array, Array]) -> Float[Array, ""]:
+        """Mean cross-entropy."""
+        inputs, labels = batch
+        logits = self._logits(task, params, inputs)
+        return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
+
+    def _logits(self, task: ImageMLPTask, params: Any, x: Float[Array, "batch features"]) -> Array:
+        (low_width, high_width), (low_depth, high_depth) = self.width, self.depth
+        mask = jnp.arange(high_width) < task.width
+        for layer in range(high_depth):
+            kernel, bias = params[f"layer_{layer}"]["kernel"], params[f"layer_{layer}"]["bias"]
+            hidden = self._activate(task, x @ kernel + bias)
+            if low_width < high_width:
+                hidden = jnp.where(mask, hidden, 0)
+            x = jnp.where(layer < task.depth, hidden, x) if layer >= low_depth else hidden
+        output = params[f"layer_{high_depth}"]
+        return x @ output["kernel"] + output["bias"]
+
+    def _activate(self, task: ImageMLPTask, x: Array) -> Array:
+        functions = [ACTIVATIONS[name] for name in self.activations]
+        return functions[0](x) if len(functions) == 1 else jax.lax.switch(task.activation, functions, x)
