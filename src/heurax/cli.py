@@ -65,9 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="heurax", description=DESCRIPTION, formatter_class=raw, allow_abbrev=False
-    )
+    parser = argparse.ArgumentParser(prog="heurax", description=DESCRIPTION, formatter_class=raw, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"heurax {heurax.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
@@ -93,6 +91,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("config", help="a YAML file, or the name of a config that `heurax list configs` shows")
     train.add_argument("--run_dir", type=Path, help="where the run lives (default: runs/NAME of the config)")
+    train.add_argument(
+        "--cpu_devices",
+        type=_positive,
+        help="virtual devices that the cores are made into where JAX finds no accelerator (default: one per core)",
+    )
 
     evaluate = add(
         "evaluate",
@@ -116,6 +119,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be >= 1, got {value}")
+    return value
+
+
 def _fields(module: str, name: str) -> str:
     """The argument section of a config's docstring, read without importing JAX."""
     import ast
@@ -128,8 +138,9 @@ def _fields(module: str, name: str) -> str:
 
 def _train(options: argparse.Namespace, overrides: list[str]) -> int:
     from heurax.config import find_config, read_config
-    from heurax.runs import TrainConfig, train
+    from heurax.runs import TrainConfig, split_cpu, train
 
+    split_cpu(options.cpu_devices)
     path = find_config(options.config)
     config, text = read_config(TrainConfig, path, overrides)
     run_dir = options.run_dir or Path("runs") / path.stem
@@ -140,12 +151,14 @@ def _train(options: argparse.Namespace, overrides: list[str]) -> int:
             f"stopped by {summary.stopped_by.name} after outer step {summary.outer_steps:,}, which is saved; "
             "run the same command again to resume",
             highlight=False,
+            soft_wrap=True,
         )
         return 128 + summary.stopped_by
     loss = "" if summary.meta_loss is None else f", meta-loss {summary.meta_loss:.4g}"
     console.print(
         f"{run_dir}: {summary.outer_steps:,} outer steps{loss}; the rule is in {run_dir / 'artifact'}",
         highlight=False,
+        soft_wrap=True,
     )
     return 0
 
@@ -178,8 +191,10 @@ def _evaluate(options: argparse.Namespace, overrides: list[str]) -> int:
         evaluation = evaluate(artifact.rule, artifact.theta, config)
         write_evaluation(out, evaluation, identity)
     console.print(terminal_table(evaluation))
-    console.print(verdict(evaluation), highlight=False)
-    console.print(f"written to {out}: evaluation.json, two tables (csv) and evaluation.png", highlight=False)
+    console.print(verdict(evaluation), highlight=False, soft_wrap=True)
+    console.print(
+        f"written to {out}: evaluation.json, two tables (csv) and evaluation.png", highlight=False, soft_wrap=True
+    )
     return 0
 
 
@@ -196,7 +211,7 @@ def _list(options: argparse.Namespace, overrides: list[str]) -> int:
     del overrides  # unused: as in `_export`
     from heurax.config import config_files
     from heurax.inner import INNER_LOOPS
-    from heurax.outer import ESTIMATORS, OUTER_LOOPS, STRATEGIES
+    from heurax.outer import ESTIMATORS, OUTER_LOOPS, strategies
     from heurax.rules import RULES
     from heurax.tasks import TASKS
 
@@ -211,7 +226,7 @@ def _list(options: argparse.Namespace, overrides: list[str]) -> int:
         group: {name: _first_line(inspect.getdoc(cls)) for name, cls in table.items()}
         for group, table in classes.items()
     }
-    groups["strategies"] = {name: _first_line(inspect.getdoc(cls)) for name, cls in STRATEGIES.items()}
+    groups["strategies"] = {name: _first_line(inspect.getdoc(cls)) for name, cls in strategies().items()}
     groups["configs"] = {name: _comment(path) for name, path in config_files().items()}
     what = options.what
     everything = {name: cls for table in classes.values() for name, cls in table.items()}

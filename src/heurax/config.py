@@ -79,10 +79,12 @@ def read_config(cls: type[T], path: Path | None, overrides: Sequence[str] = ()) 
             namespace = parser.parse_args(arguments)
             instance = parser.instantiate(namespace)
             text = parser.dump(namespace, skip_none=False)
-    except (jsonargparse.ArgumentError, ValueError, TypeError) as error:
+            fields = {name: getattr(instance, name) for name in inspect.signature(cls).parameters}
+            return cls(**fields), text
+    except jsonargparse.ArgumentError as error:
         raise HeuraxError(_explain(cls, str(error))) from error
-    fields = {name: getattr(instance, name) for name in inspect.signature(cls).parameters}
-    return cls(**fields), text
+    except (ValueError, TypeError) as error:  # from a constructor: a value out of range
+        raise HeuraxError(f"{_constructor(error)}{error}") from error
 
 
 def first_difference(ours: Any, theirs: Any, path: str = "") -> tuple[str, Any, Any] | None:
@@ -99,6 +101,8 @@ def first_difference(ours: Any, theirs: Any, path: str = "") -> tuple[str, Any, 
 
 def _explain(cls: type, message: str) -> str:
     """One sentence out of jsonargparse's nested report."""
+    if "while parsing" in message or "while scanning" in message:
+        return f"the config is not valid YAML: {' '.join(message.split())}"
     lines = [line.strip() for line in message.strip().splitlines() if line.strip()]
     keys = re.findall(r'Parser key "([^"]+)"', message)
     classes = re.findall(r"Problem with given class_path '([^']+)'", message)
@@ -115,6 +119,17 @@ def _explain(cls: type, message: str) -> str:
     if missing := re.search(r"dot import path string: (\S+)", last):
         return f"{where} names an unknown class {missing.group(1)!r}{_did_you_mean(missing.group(1), _known_classes())}"
     return f"{where}: {last}" if where and where not in last else last
+
+
+def _constructor(error: BaseException) -> str:
+    """The class whose constructor raised an error, as a prefix for its message."""
+    name, trace = "", error.__traceback__
+    while trace is not None:
+        owner = trace.tb_frame.f_locals.get("self")
+        if trace.tb_frame.f_code.co_name == "__post_init__" and owner is not None:
+            name = f"{type(owner).__name__}: "
+        trace = trace.tb_next
+    return name
 
 
 def _fields(class_path: str | None, cls: type) -> list[str]:
@@ -135,7 +150,7 @@ def _known_classes() -> list[str]:
 
 
 def _did_you_mean(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if close:
         return f"; did you mean {close[0]!r}?"
     return f"; known are {', '.join(known)}" if known else ""

@@ -30,7 +30,8 @@ def write_text(path: Path, text: str) -> None:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            Path(temporary).chmod(0o666 & ~_umask())  # mkstemp's 0600 is for secrets
+            Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
@@ -44,14 +45,21 @@ def replace_directory(path: Path) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         try:
             yield temporary
-            os.chmod(temporary, 0o755)  # mkdtemp's 0700 is for secrets
+            temporary.chmod(0o777 & ~_umask())  # mkdtemp's 0700 is for secrets
             if path.exists():
                 old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent)) / path.name
-                os.replace(path, old)
-                os.replace(temporary, path)
+                path.replace(old)
+                temporary.replace(path)
                 shutil.rmtree(old.parent)
             else:
-                os.replace(temporary, path)
+                temporary.replace(path)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+
+
+def _umask() -> int:
+    """The process's file mode mask, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

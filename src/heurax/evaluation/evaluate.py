@@ -123,7 +123,7 @@ class Evaluation:
             rows.append(
                 pd.DataFrame(intervals).assign(optimizer=lives.name, step=np.arange(1, self.config.num_steps + 1))
             )
-        return pd.concat(rows, ignore_index=True)[["optimizer", "step", "mean", "low", "high"]]
+        return pd.concat(rows, ignore_index=True).reindex(columns=["optimizer", "step", "mean", "low", "high"])
 
     def _describe(self, lives: Lives) -> dict[str, Any]:
         return {
@@ -178,7 +178,7 @@ def _lives(name: str, rate: float | None, results: tuple[np.ndarray, dict[str, n
 
 
 def _train(config: EvaluationConfig, rule: LearnedOptimizer, thetas: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Lives of one rule for each of several `theta`: curves `[thetas, seeds, steps]`, final losses `[thetas, seeds]`."""
+    """Lives of one rule for several `theta`: curves `[thetas, seeds, steps]`, final losses `[thetas, seeds]`."""
     inner = SupervisedTraining(rule, config.task, config.num_steps, loss_cap=config.loss_cap)
 
     def live(theta: Any, key: Key[Array, ""]) -> tuple[Float[Array, " steps"], dict[str, Float[Array, ""]]]:

@@ -10,12 +10,13 @@ from rich.table import Table
 from heurax.config import first_difference
 from heurax.errors import HeuraxError
 from heurax.evaluation.evaluate import Evaluation, Lives
-from heurax.evaluation.statistics import Interval
+from heurax.evaluation.statistics import Interval, bootstrap_mean
 from heurax.files import disk_errors, write_text
 
-__all__ = ["check_output", "figure", "terminal_table", "write_evaluation"]
+__all__ = ["check_output", "evaluation_identity", "figure", "terminal_table", "verdict", "write_evaluation"]
 
 JSON_FILE = "evaluation.json"
+COLORS = ["#d1495b", "#00798c", "#edae49", "#30638e", "#6a994e"]
 
 
 def check_output(directory: Path, identity: dict[str, Any]) -> None:
@@ -70,22 +71,24 @@ def terminal_table(evaluation: Evaluation) -> Table:
     summary = evaluation.summary()
     percent = f"{evaluation.config.confidence:.0%}"
     table = Table(
-        title=f"after {evaluation.config.num_steps:,} steps, mean of {evaluation.config.num_seeds} held-out seeds "
-        f"[{percent} interval]",
+        title=f"final losses after {evaluation.config.num_steps:,} steps, mean of {evaluation.config.num_seeds} "
+        f"held-out seeds, {percent} interval",
         title_justify="left",
     )
-    for heading in ("optimizer", "learning rate", "final training loss", "final validation loss", "final test loss"):
-        table.add_column(heading, justify="left" if heading == "optimizer" else "right")
+    table.add_column("optimizer")
+    for heading in ("learning rate", "training loss", "validation", "test"):
+        table.add_column(heading, justify="right")
     rows = [summary["learned"], *summary["baselines"].values()]
     for row in sorted(rows, key=lambda row: row["final_train_loss"]["mean"]):
         rate = row["learning_rate"]
-        edge = "  (edge of the grid)" if row.get("learning_rate_at_grid_edge") else ""
-        losses = [
-            "{mean:.4f} [{low:.4f}, {high:.4f}]".format(**row[f"final_{split}_loss"])
-            for split in ("train", "validation", "test")
-        ]
-        losses = [text.replace("[", "\\[") for text in losses]  # rich would take it for mark-up
-        table.add_row(row["name"], "learned" if rate is None else f"{rate:g}{edge}", *losses)
+        edge = " (edge of grid)" if row.get("learning_rate_at_grid_edge") else ""
+        table.add_row(
+            row["name"],
+            "-" if rate is None else f"{rate:g}{edge}",
+            "{mean:.4f} \\[{low:.4f}, {high:.4f}]".format(**row["final_train_loss"]),  # an escaped [, not mark-up
+            "{mean:.4f}".format(**row["final_validation_loss"]),
+            "{mean:.4f}".format(**row["final_test_loss"]),
+        )
     return table
 
 
@@ -114,7 +117,7 @@ def figure(evaluation: Evaluation) -> Any:
     """
     from matplotlib.figure import Figure  # slow to import; and no pyplot, so no global state
 
-    colors = dict(zip(["learned", *evaluation.grids], ["#d1495b", "#00798c", "#edae49", "#30638e", "#6a994e"] * 3))
+    colors = dict(zip(["learned", *evaluation.grids], COLORS * 3, strict=False))
     fig = Figure(figsize=(10, 4.2), layout="constrained")
     left, right = fig.subplots(1, 2)
 
@@ -139,7 +142,7 @@ def figure(evaluation: Evaluation) -> Any:
     right.axhspan(learned.low, learned.high, color=colors["learned"], alpha=0.2, lw=0)
     right.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="final training loss (whole split)")
     right.set_title("Baselines over the grid")
-    right.legend(frameon=False)
+    right.legend(frameon=False, loc="center right")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25, lw=0.5)
@@ -156,6 +159,4 @@ def _legend(lives: Lives) -> str:
 
 
 def _interval(evaluation: Evaluation, lives: Lives) -> Interval:
-    from heurax.evaluation.statistics import bootstrap_mean
-
     return bootstrap_mean(lives.final["train"], evaluation.config.confidence, evaluation.config.num_resamples)

@@ -1,5 +1,6 @@
 """Supervised training as an inner loop: gradient descent on a task with a learned or hand-designed optimizer."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -70,7 +71,7 @@ class SupervisedTraining(InnerLoop):
         )
         params = optax.apply_updates(state.params, updates)
         capped, diverged = self._cap(loss)
-        return state.replace(params=params, optimizer_state=optimizer_state), StepResult(
+        return dataclasses.replace(state, params=params, optimizer_state=optimizer_state), StepResult(
             capped, {"diverged": diverged.astype(jnp.float32)}
         )
 

@@ -3,13 +3,12 @@
 from heurax.outer.base import Estimate, Estimator, OuterLoop
 from heurax.outer.descent import Descent, DescentState
 from heurax.outer.estimators import FullES, PersistentES, TruncatedES, TruncatedGradient
-from heurax.outer.evolution import STRATEGIES, Evolution, EvolutionState
+from heurax.outer.evolution import Evolution, EvolutionState, strategies
 from heurax.outer.optimizer import OuterOptimizer
 
 __all__ = [
     "ESTIMATORS",
     "OUTER_LOOPS",
-    "STRATEGIES",
     "Descent",
     "DescentState",
     "Estimate",
@@ -22,6 +21,7 @@ __all__ = [
     "PersistentES",
     "TruncatedES",
     "TruncatedGradient",
+    "strategies",
 ]
 
 ESTIMATORS: dict[str, type[Estimator]] = {

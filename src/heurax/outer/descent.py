@@ -1,5 +1,6 @@
 """Descent: improve `theta` with an estimate of the meta-gradient and an optax optimizer."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +70,8 @@ class Descent(OuterLoop):
             theta=REPLICATED,
             optimizer_state=REPLICATED,
             estimator_state=PartitionSpec(axis_name),
-            key=REPLICATED,
-            step=REPLICATED,
+            key=REPLICATED,  # pyright: ignore[reportArgumentType] # specs take the place of arrays
+            step=REPLICATED,  # pyright: ignore[reportArgumentType] # likewise
         )
 
     def init(self, inner: InnerLoop, key: Key[Array, ""], axis_name: str | None = None) -> DescentState:
@@ -85,14 +86,10 @@ class Descent(OuterLoop):
             step=jnp.zeros([], jnp.int32),
         )
 
-    def step(
-        self, inner: InnerLoop, state: DescentState, axis_name: str | None = None
-    ) -> tuple[DescentState, Metrics]:
+    def step(self, inner: InnerLoop, state: DescentState, axis_name: str | None = None) -> tuple[DescentState, Metrics]:
         """One estimate, one update."""
         key = jax.random.fold_in(state.key, state.step)
-        estimate, estimator_state = self.estimator.estimate(
-            inner, state.theta, state.estimator_state, key, axis_name
-        )
+        estimate, estimator_state = self.estimator.estimate(inner, state.theta, state.estimator_state, key, axis_name)
         updates, optimizer_state = self.optimizer.build(self.num_steps).update(
             estimate.gradient, state.optimizer_state, state.theta
         )
@@ -103,6 +100,6 @@ class Descent(OuterLoop):
             "theta_norm": optax.tree.norm(theta),
             **estimate.metrics,
         }
-        return state.replace(
-            theta=theta, optimizer_state=optimizer_state, estimator_state=estimator_state, step=state.step + 1
+        return dataclasses.replace(
+            state, theta=theta, optimizer_state=optimizer_state, estimator_state=estimator_state, step=state.step + 1
         ), metrics

@@ -1,15 +1,14 @@
 """Evolution: improve `theta` with any distribution-based strategy of evosax, over whole lifetimes."""
 
+import dataclasses
 import functools
 import inspect
 from dataclasses import dataclass
 from typing import Any
 
-import evosax.algorithms
 import jax
 import jax.numpy as jnp
 import optax
-from evosax.algorithms.distribution_based.base import DistributionBasedAlgorithm
 from flax import struct
 from jaxtyping import Array, Int, Key
 
@@ -19,14 +18,20 @@ from heurax.outer.optimizer import OuterOptimizer
 from heurax.outer.tasks_axis import task_indices
 from heurax.outer.unroll import Objective, unroll
 
-__all__ = ["STRATEGIES", "Evolution", "EvolutionState"]
+__all__ = ["Evolution", "EvolutionState", "strategies"]
 
-STRATEGIES: dict[str, type[DistributionBasedAlgorithm]] = {
-    name: strategy
-    for name, strategy in evosax.algorithms.algorithms.items()
-    if issubclass(strategy, DistributionBasedAlgorithm)
-}
-"""Strategies by the name that evosax gives them."""
+
+@functools.cache
+def strategies() -> dict[str, type]:
+    """The distribution-based strategies of evosax, by the name that evosax gives them.
+
+    evosax is imported here and not above, because its import starts JAX's backend, after which devices can no longer be
+    configured.
+    """
+    from evosax.algorithms import algorithms
+    from evosax.algorithms.distribution_based.base import DistributionBasedAlgorithm
+
+    return {name: strategy for name, strategy in algorithms.items() if issubclass(strategy, DistributionBasedAlgorithm)}
 
 
 @struct.dataclass
@@ -66,8 +71,8 @@ class Evolution(OuterLoop):
     num_steps: int = 1000
 
     def __post_init__(self) -> None:
-        if self.strategy not in STRATEGIES:
-            raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}, got {self.strategy!r}")
+        if self.strategy not in strategies():
+            raise ValueError(f"strategy must be one of {', '.join(strategies())}, got {self.strategy!r}")
         for name in ("num_rollouts", "num_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
@@ -92,7 +97,7 @@ class Evolution(OuterLoop):
     def partition_specs(self, axis_name: str) -> Any:
         """The state is replicated; only the lifetimes within a step are sharded."""
         del axis_name  # unused: nothing in the state has an axis of members
-        return EvolutionState(theta=REPLICATED, strategy_state=REPLICATED, key=REPLICATED, step=REPLICATED)
+        return REPLICATED
 
     def init(self, inner: InnerLoop, key: Key[Array, ""], axis_name: str | None = None) -> EvolutionState:
         """A search distribution around fresh meta-parameters."""
@@ -124,7 +129,7 @@ class Evolution(OuterLoop):
         fitness = jnp.where(finite, losses, jnp.where(jnp.isfinite(worst), worst, 0.0))
         strategy_state, _ = strategy.tell(key_tell, population, fitness, strategy_state, params)
         theta = strategy.get_mean(strategy_state)
-        return state.replace(theta=theta, strategy_state=_strong(strategy_state), step=state.step + 1), {
+        return dataclasses.replace(state, theta=theta, strategy_state=_strong(strategy_state), step=state.step + 1), {
             "meta_loss": jnp.mean(fitness),
             "best_loss": jnp.min(fitness),
             "theta_norm": optax.tree.norm(theta),
@@ -143,9 +148,9 @@ class Evolution(OuterLoop):
 
         return jax.tree.map(jnp.mean, jax.vmap(live)(jax.random.split(key, self.num_rollouts)))
 
-    def _strategy(self, theta: Any) -> tuple[DistributionBasedAlgorithm, Any]:
+    def _strategy(self, theta: Any) -> tuple[Any, Any]:
         """The evosax strategy and its parameters, with `sigma` and `optimizer` where it takes them."""
-        make = STRATEGIES[self.strategy]
+        make = strategies()[self.strategy]
         accepted = inspect.signature(make.__init__).parameters
         options: dict[str, Any] = {}
         if "optimizer" in accepted:

@@ -58,6 +58,6 @@ class OuterOptimizer:
         warmup = optax.linear_schedule(0.0, self.learning_rate, max(self.warmup_steps, 1))
         schedule = optax.join_schedules([warmup, after], [self.warmup_steps])
         optimizer = getattr(optax, self.name)(schedule, **self.options)
-        return optimizer if self.clip_norm is None else optax.chain(
-            optax.clip_by_global_norm(self.clip_norm), optimizer
+        return (
+            optimizer if self.clip_norm is None else optax.chain(optax.clip_by_global_norm(self.clip_norm), optimizer)
         )

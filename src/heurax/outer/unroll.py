@@ -20,9 +20,7 @@ def validate_window(window: int, inner: InnerLoop) -> None:
     Lifetimes then begin and end at the edges of windows, and no inner step pays for resets.
     """
     if not 1 <= window <= inner.num_steps:
-        raise ValueError(
-            f"window must be between 1 and the horizon, inner.num_steps = {inner.num_steps}; got {window}"
-        )
+        raise ValueError(f"window must be between 1 and the horizon, inner.num_steps = {inner.num_steps}; got {window}")
     if inner.num_steps % window:
         divisors = [n for n in range(1, inner.num_steps + 1) if inner.num_steps % n == 0]
         nearest = min(divisors, key=lambda n: abs(n - window))

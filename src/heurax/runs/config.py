@@ -20,8 +20,6 @@ class TrainConfig:
             `outer.num_steps`.
         checkpoint_every: outer steps between checkpoints; a multiple of `steps_per_dispatch`.
         keep_checkpoints: how many of the latest checkpoints are kept; >= 1.
-        cpu_devices: virtual devices that the cores of a machine without accelerator are made into; null means one
-            per core. Ignored where JAX finds an accelerator.
         tensorboard: whether TensorBoard events are written beside `metrics.jsonl`.
     """
 
@@ -31,15 +29,12 @@ class TrainConfig:
     steps_per_dispatch: int = 50
     checkpoint_every: int = 500
     keep_checkpoints: int = 3
-    cpu_devices: int | None = None
     tensorboard: bool = True
 
     def __post_init__(self) -> None:
         for name in ("steps_per_dispatch", "checkpoint_every", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
-        if self.cpu_devices is not None and self.cpu_devices < 1:
-            raise ValueError(f"cpu_devices must be >= 1 or null, got {self.cpu_devices}")
         if self.outer.num_steps % self.steps_per_dispatch:
             raise ValueError(
                 f"steps_per_dispatch must divide outer.num_steps = {self.outer.num_steps}, "

@@ -3,7 +3,6 @@
 import fcntl
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 import yaml
 
@@ -57,7 +56,7 @@ class RunDirectory:
         """What the run came to."""
         return self.path / "summary.json"
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "RunDirectory":
         self._check_owner()
         with disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
@@ -85,7 +84,8 @@ class RunDirectory:
             strangers = sorted(p.name for p in self.path.glob("*")) if self.path.is_dir() else []
             if strangers:
                 raise HeuraxError(
-                    f"{self.path} is not a run directory: it has {strangers[0]} but no config.yaml; give another run_dir"
+                    f"{self.path} is not a run directory: it has {strangers[0]} but no config.yaml; "
+                    "give another run_dir"
                 )
             return
         try:

@@ -19,7 +19,7 @@ from heurax.errors import HeuraxError
 from heurax.files import write_text
 from heurax.runs.checkpoints import Checkpoints
 from heurax.runs.config import TrainConfig
-from heurax.runs.devices import OuterProgram, split_cpu, tasks_mesh
+from heurax.runs.devices import OuterProgram, tasks_mesh
 from heurax.runs.directory import RunDirectory
 from heurax.runs.progress import RunProgress
 from heurax.runs.provenance import environment, provenance
@@ -79,7 +79,6 @@ def train(config: TrainConfig, run_dir: Path, config_text: str, console: Console
             longer finite. What was on disk before is still there.
     """
     console = console or Console(stderr=True)
-    split_cpu(config.cpu_devices)
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(RunDirectory(run_dir, config_text))
         checkpoints = Checkpoints(directory.checkpoints, config.keep_checkpoints)

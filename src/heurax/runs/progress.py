@@ -2,7 +2,6 @@
 
 import time
 from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -37,7 +36,7 @@ class RunProgress:
         )
         self._task = self._bar.add_task("", total=total, completed=done, rates="")
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "RunProgress":
         self._bar.start()
         return self
 

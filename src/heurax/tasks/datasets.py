@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,7 +40,8 @@ def digits() -> ClassificationData:
     """
     from sklearn.datasets import load_digits  # slow to import, and needed only where data is
 
-    images, labels = load_digits(return_X_y=True)
+    bunch: Any = load_digits()
+    images, labels = bunch.data, bunch.target
     order = np.random.default_rng(0).permutation(len(images))
     parts: dict[Split, np.ndarray] = {"train": order[:1297], "validation": order[1297:1547], "test": order[1547:]}
     return ClassificationData(

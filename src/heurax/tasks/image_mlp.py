@@ -1,5 +1,6 @@
 """Image classification with multi-layer perceptrons of sampled width, depth and activation."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -84,7 +85,7 @@ class ImageMLP(TaskFamily):
         high = self.width[1]
         sizes = [self.data.num_features, *[high] * self.depth[1], self.data.num_classes]
         params = {}
-        for layer, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
             key_layer = jax.random.fold_in(key, layer)
             true_fan_in = fan_in if layer == 0 else task.width.astype(jnp.float32)
             kernel = jax.random.normal(key_layer, (fan_in, fan_out)) / jnp.sqrt(true_fan_in)
@@ -111,15 +112,15 @@ class ImageMLP(TaskFamily):
 
     def _logits(self, task: ImageMLPTask, params: Any, x: Float[Array, "batch features"]) -> Array:
         (low_width, high_width), (low_depth, high_depth) = self.width, self.depth
-        mask = jnp.arange(high_width) < task.width
+        mask = jnp.arange(high_width)[None] < task.width
         for layer in range(high_depth):
             kernel, bias = params[f"layer_{layer}"]["kernel"], params[f"layer_{layer}"]["bias"]
-            hidden = self._activate(task, x @ kernel + bias)
+            hidden = self._activate(task, x @ kernel + bias[None])
             if low_width < high_width:
                 hidden = jnp.where(mask, hidden, 0)
             x = jnp.where(layer < task.depth, hidden, x) if layer >= low_depth else hidden
         output = params[f"layer_{high_depth}"]
-        return x @ output["kernel"] + output["bias"]
+        return x @ output["kernel"] + output["bias"][None]
 
     def _activate(self, task: ImageMLPTask, x: Array) -> Array:
         functions = [ACTIVATIONS[name] for name in self.activations]

@@ -83,7 +83,7 @@ def unroll_pair(
     Returns:
         Their states, their losses, and their mean metrics.
     """
-    states, losses, metrics = jax.vmap(
-        lambda theta, state: unroll(inner, theta, state, key, num_steps, objective)
-    )(thetas, states)
+    states, losses, metrics = jax.vmap(lambda theta, state: unroll(inner, theta, state, key, num_steps, objective))(
+        thetas, states
+    )
     return states, losses, jax.tree.map(lambda m: jnp.mean(m, axis=0), metrics)

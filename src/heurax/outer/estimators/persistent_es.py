@@ -57,9 +57,7 @@ class PersistentES(EvolutionaryEstimator):
         del inner  # unused: a window is a window
         return 2 * self.num_tasks * self.window
 
-    def init_pair(
-        self, inner: InnerLoop, theta: Any, key: Key[Array, ""], index: Int[Array, ""]
-    ) -> PersistentESState:
+    def init_pair(self, inner: InnerLoop, theta: Any, key: Key[Array, ""], index: Int[Array, ""]) -> PersistentESState:
         """A state that the first window replaces, and a staggered clock."""
         lifetime = inner.init(theta, key)
         return PersistentESState(

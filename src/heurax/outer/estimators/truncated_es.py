@@ -54,9 +54,7 @@ class TruncatedES(EvolutionaryEstimator):
         del inner  # unused: a window is a window
         return 2 * self.num_tasks * self.window
 
-    def init_pair(
-        self, inner: InnerLoop, theta: Any, key: Key[Array, ""], index: Int[Array, ""]
-    ) -> TruncatedESState:
+    def init_pair(self, inner: InnerLoop, theta: Any, key: Key[Array, ""], index: Int[Array, ""]) -> TruncatedESState:
         """A state that the first window replaces, and a staggered clock."""
         clock = initial_clock(index, self.num_tasks, inner.num_steps, self.window)
         return TruncatedESState(inner.init(theta, key), clock)

@@ -1,5 +1,6 @@
 """AdafacMLP: a tiny network over momenta and Adafactor statistics (the `small_fc_lopt` of Metz et al. 2022)."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -70,7 +71,7 @@ class AdafacMLP(LearnedOptimizer):
         sizes = (NUM_TENSOR_FEATURES + NUM_STEP_FEATURES, self.hidden_size, self.hidden_size, 2)
         keys = jax.random.split(key, len(sizes) - 1)
         network = {}
-        for layer, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
             weight = jax.random.truncated_normal(keys[layer], -2.0, 2.0, (fan_in, fan_out))
             network[f"w{layer}"] = weight / jnp.sqrt(jnp.float32(fan_in))
             network[f"b{layer}"] = jnp.zeros((fan_out,), jnp.float32)
@@ -94,7 +95,7 @@ class AdafacMLP(LearnedOptimizer):
             )
 
         def update(
-            updates: optax.Updates, state: AdafacMLPState, params: optax.Params | None = None, **extra_args: Any
+            updates: optax.Updates, state: Any, params: optax.Params | None = None, **extra_args: Any
         ) -> tuple[optax.Updates, AdafacMLPState]:
             del extra_args  # unused: this rule does not look at the loss
             if params is None:
@@ -114,7 +115,7 @@ class AdafacMLP(LearnedOptimizer):
             deltas, momentum, second_moment, factored = (
                 treedef.unflatten([result[i] for result in results]) for i in range(4)
             )
-            return deltas, AdafacMLPState(optax.safe_increment(state.count), momentum, second_moment, factored)
+            return deltas, AdafacMLPState(state.count + 1, momentum, second_moment, factored)
 
         return optax.GradientTransformationExtraArgs(init, update)
 
@@ -147,9 +148,7 @@ class AdafacMLP(LearnedOptimizer):
             b0 + step_features @ w0[NUM_TENSOR_FEATURES:],
             epsilon=1e-5,
         )
-        direction, magnitude = features.mlp(
-            hidden, [(network["w1"], network["b1"]), (network["w2"], network["b2"])]
-        )
+        direction, magnitude = features.mlp(hidden, [(network["w1"], network["b1"]), (network["w2"], network["b2"])])
         delta = direction * jnp.exp(self.exp_mult * magnitude) * -self.step_mult
         return delta.astype(param.dtype), momentum, second_moment, factored
 
@@ -165,16 +164,16 @@ def _channels(
 ) -> list[Array]:
     """The 28 features of a tensor, in the order of the first layer's weights."""
     rsqrt = jax.lax.rsqrt(second_moment + 1e-6)
-    if factored.col is None:
-        row = col = factored.row
+    row, col = factored
+    if col is None:
+        col = row
         row_rsqrt = col_rsqrt = jax.lax.rsqrt(row + 1e-8)
-        factored_gradient = g * jax.lax.rsqrt(row + 1e-9)
+        factored_gradient = g[None] * jax.lax.rsqrt(row + 1e-9)
         factored_momentum = momentum * jax.lax.rsqrt(row + 1e-6)
     else:
-        row, col = factored
         row_rsqrt, col_rsqrt = jax.lax.rsqrt(row + 1e-8), jax.lax.rsqrt(col + 1e-8)
         row_scale, col_scale = features.factored_scales(factored)
-        factored_gradient = g * row_scale * col_scale
+        factored_gradient = g[None] * row_scale * col_scale
         factored_momentum = momentum * row_scale * col_scale
     groups = (
         [g],

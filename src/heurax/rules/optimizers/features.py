@@ -17,7 +17,9 @@ Source of the equations: google/learned_optimization (Metz et al. 2022, arXiv:22
 those of its code.
 """
 
-from collections.abc import Sequence
+import functools
+import operator
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -48,7 +50,7 @@ matrix products."""
 
 def state_dtype(leaf: Array) -> jnp.dtype:
     """The dtype in which a leaf's accumulators live and its features are computed: float32, or float64 for float64."""
-    return jnp.promote_types(leaf.dtype, jnp.float32)
+    return jnp.dtype(jnp.float64 if leaf.dtype == jnp.float64 else jnp.float32)
 
 
 def safe_rsqrt(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -78,7 +80,7 @@ def decay_moments(
 ) -> Float[Array, "decays *shape"]:
     """Exponential moving averages `m <- b m + (1 - b) x`, one per decay `b`, without bias correction."""
     b = decays.reshape(-1, *(1,) * value.ndim)
-    return b * moments + (1 - b) * value
+    return b * moments + (1 - b) * value[None]
 
 
 class FactoredMoment(NamedTuple):
@@ -121,7 +123,7 @@ def init_factored(param: Array, num_decays: int) -> FactoredMoment:
 def update_factored(
     moment: FactoredMoment, gradient: Float[Array, "*shape"], decays: Float[Array, " decays"]
 ) -> FactoredMoment:
-    """Add a gradient to a factored second moment: averages of `g^2 + 1e-30` over the largest and second-largest axis."""
+    """Add a gradient to a factored second moment: averages of `g^2 + 1e-30` over its largest two axes."""
     square = gradient**2 + 1e-30
     axes = factored_axes(gradient.shape)
     if axes is None or moment.col is None:
@@ -179,8 +181,8 @@ def normalised_linear(
 
         def output(j: int) -> Array:
             # Small arrays (rows, columns) are summed first, then broadcast once.
-            terms = [sum(weight[k, j] * channels[k] for k in ks) for ks in by_shape.values()]
-            return sum(sorted(terms, key=lambda term: term.size), bias[j])
+            terms = [_sum(weight[k, j] * channels[k] for k in ks) for ks in by_shape.values()]
+            return _sum([bias[j], *sorted(terms, key=lambda term: term.size)])
 
         return [output(j) for j in range(weight.shape[1])]
 
@@ -188,14 +190,14 @@ def normalised_linear(
         jnp.tensordot(weight[jnp.asarray(ks)], jnp.stack([channels[k] for k in ks]), axes=(0, 0))
         for ks in by_shape.values()
     ]
-    total = sum(sorted(blocks, key=lambda block: block.size))
+    total = _sum(sorted(blocks, key=lambda block: block.size))
     total = total + bias.reshape(-1, *(1,) * (total.ndim - 1))
     return list(total)
 
 
 def mlp(
     hidden: Sequence[Float[Array, "..."]],
-    layers: Sequence[tuple[Float[Array, "fan_in fan_out"], Float[Array, " fan_out"]]],
+    layers: Sequence[tuple[Float[Array, "_ _"], Float[Array, " _"]]],
 ) -> list[Float[Array, "..."]]:
     """The rest of the network: ReLU, then linear, for each of the remaining layers.
 
@@ -210,9 +212,14 @@ def mlp(
         hidden = [jax.nn.relu(h) for h in hidden]
         if max(weight.shape) <= UNROLLED_WIDTH:
             hidden = [
-                sum((weight[i, j] * h for i, h in enumerate(hidden)), bias[j]) for j in range(weight.shape[1])
+                _sum([bias[j], *(weight[i, j] * h for i, h in enumerate(hidden))]) for j in range(weight.shape[1])
             ]
         else:
             stacked = jnp.tensordot(weight, jnp.stack(jnp.broadcast_arrays(*hidden)), axes=(0, 0))
             hidden = list(stacked + bias.reshape(-1, *(1,) * (stacked.ndim - 1)))
     return list(hidden)
+
+
+def _sum(terms: Iterable[Array]) -> Array:
+    """Add arrays from left to right, without the integer 0 that `sum` begins with."""
+    return functools.reduce(operator.add, terms)

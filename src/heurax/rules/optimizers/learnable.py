@@ -119,7 +119,8 @@ def _in_state_dtype(inner: optax.GradientTransformation) -> optax.GradientTransf
 
     def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> tuple[Any, Any]:
         upcast_params = None if params is None else upcast(params)
-        new_updates, state = inner.update(upcast(updates), state, upcast_params, **extra_args)
+        with jax.numpy_dtype_promotion("standard"):  # optax raises traced decays to an integer power
+            new_updates, state = inner.update(upcast(updates), state, upcast_params, **extra_args)
         like = updates if params is None else params
         return jax.tree.map(lambda u, x: u.astype(x.dtype), new_updates, like), state
 

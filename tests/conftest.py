@@ -1,0 +1,30 @@
+"""Hostile settings for every test: strict dtypes and ranks, typed keys only, several virtual devices."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import jax
+import pytest
+
+NUM_DEVICES = 4
+
+jax.config.update("jax_platforms", "cpu")
+jax.config.update("jax_num_cpu_devices", NUM_DEVICES)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_legacy_prng_key", "error")
+jax.config.update(
+    "jax_compilation_cache_dir",
+    os.environ.get("JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir()) / "heurax-jax-cache")),
+)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The team's shared folder of reference data, outside the project."""
+    path = Path(os.environ.get("HEURAX_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+    if not path.is_dir():
+        pytest.skip("no reference data: set HEURAX_SHARED to the folder that holds golden/ and weights/")
+    return path
