@@ -18,10 +18,10 @@ __all__ = ["TruncatedES", "TruncatedESState"]
 
 @struct.dataclass
 class TruncatedESState:
-    """One task's lifetime and its clock."""
+    """One task's lifetime, and its clock, `i32[]`."""
 
     lifetime: Any
-    clock: Int[Array, ""]
+    clock: Any
 
 
 @dataclass(frozen=True)

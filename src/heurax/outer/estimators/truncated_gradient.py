@@ -18,10 +18,10 @@ __all__ = ["TruncatedGradient", "TruncatedGradientState"]
 
 @struct.dataclass
 class TruncatedGradientState:
-    """One task's lifetime and its clock."""
+    """One task's lifetime, and its clock, `i32[]`."""
 
     lifetime: Any
-    clock: Int[Array, ""]
+    clock: Any
 
 
 @dataclass(frozen=True)
