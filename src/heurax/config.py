@@ -78,7 +78,7 @@ def read_config(cls: type[T], path: Path | None, overrides: Sequence[str] = ()) 
         with contextlib.redirect_stderr(stderr):
             namespace = parser.parse_args(arguments)
             instance = parser.instantiate(namespace)
-            text = parser.dump(namespace, skip_none=False)
+            text = parser.dump(namespace)
             fields = {name: getattr(instance, name) for name in inspect.signature(cls).parameters}
             return cls(**fields), text
     except jsonargparse.ArgumentError as error:
@@ -116,6 +116,10 @@ def _explain(cls: type, message: str) -> str:
     if wrong := re.search(r"[Ee]xpected a(?:n)? (.+?)\. Got value: (.*)$", last):
         expected = re.sub(r"<class '([\w.]+)'>", lambda m: m.group(1).split(".")[-1], wrong.group(1))
         return f"{where} must be {expected}, got {wrong.group(2)}"
+    if subtypes := re.search(r"Subtypes: \[(.*)\]", message):
+        names = re.findall(r"'(?:[\w]+\.)*(\w+)'", subtypes.group(1))
+        wanted = " or ".join("null" if name == "NoneType" else name for name in names)
+        return f"{where} must be {wanted}, got {last.removeprefix('Given value: ')}"
     if missing := re.search(r"dot import path string: (\S+)", last):
         return f"{where} names an unknown class {missing.group(1)!r}{_did_you_mean(missing.group(1), _known_classes())}"
     return f"{where}: {last}" if where and where not in last else last

@@ -82,7 +82,7 @@ def test_truncated_es_has_the_wrong_sign():
 def final_loss(estimator, seed, num_steps=8000):
     """Train on influence balancing with the published settings: SGD 1e-4, 200 evaluations per estimate."""
     inner = InfluenceBalancing()
-    sgd = OuterOptimizer("sgd", 1e-4, warmup_steps=0, schedule="constant", clip_norm=None)
+    sgd = OuterOptimizer("sgd", 1e-4, warmup_steps=0, schedule="constant", clip_norm=float("inf"))
     outer = Descent(estimator, sgd, num_steps)
     state = outer.init(inner, jax.random.key(seed))
     state, _ = jax.lax.scan(lambda s, _: outer.step(inner, s), state, None, length=num_steps)

@@ -88,7 +88,7 @@ def test_unwritable_directory(config_path, heurax_run):
 
 def test_diverging_run_keeps_its_last_good_checkpoint(config_path, heurax_run, tmp_path):
     arguments = ["--outer.optimizer.name", "sgd", "--outer.optimizer.learning_rate", "1e38"]
-    arguments += ["--outer.optimizer.clip_norm", "null", "--outer.optimizer.warmup_steps", "0"]
+    arguments += ["--outer.optimizer.clip_norm", ".inf", "--outer.optimizer.warmup_steps", "0"]
     result = heurax_run("train", config_path, "--run_dir", tmp_path / "run", *arguments)
     assert_refused(result, "meta-training diverged by outer step")
 

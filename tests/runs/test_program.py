@@ -1,12 +1,12 @@
 """The compiled outer step: one compilation, any number of devices, exact restoring."""
 
-
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from heurax.config import find_config, read_config
 from heurax.errors import HeuraxError
 from heurax.inner import SupervisedTraining
 from heurax.outer import (
@@ -18,10 +18,10 @@ from heurax.outer import (
     TruncatedES,
     TruncatedGradient,
 )
-from heurax.rules import AdafacMLP, LearnableAdam
-from heurax.runs import OuterProgram, tasks_mesh
+from heurax.rules import LearnableAdam
+from heurax.runs import OuterProgram, TrainConfig, tasks_mesh
 from heurax.runs.checkpoints import Checkpoints
-from heurax.tasks import ImageMLP, Quadratic
+from heurax.tasks import Quadratic
 
 INNER = SupervisedTraining(LearnableAdam(0.05), Quadratic(dimension=3, noise=0.1), num_steps=8)
 OPTIMIZER = OuterOptimizer(warmup_steps=2)
@@ -72,9 +72,10 @@ def test_step_is_a_fixed_point_and_devices_agree(outer):
     chex.assert_trees_all_close(results[1], results[4], rtol=1e-5, atol=1e-7)
 
 
-def test_adafac_mlp_on_digits_is_the_same_on_1_2_and_4_devices():
-    inner = SupervisedTraining(AdafacMLP(), ImageMLP(width=(8, 8), batch_size=16), num_steps=20)
-    outer = Descent(PersistentES(num_tasks=4, window=5), OPTIMIZER, num_steps=20)
+@pytest.mark.slow
+def test_quickstart_is_the_same_on_1_2_and_4_devices():
+    config, _ = read_config(TrainConfig, find_config("learned_optimizers/quickstart"))
+    inner, outer = config.inner, config.outer
     thetas = {n: jax.device_get(advance(make(outer, n, inner), 4)[0].theta) for n in (1, 2, 4)}
     for n in (2, 4):
         flat, other = (np.concatenate([np.ravel(x) for x in jax.tree.leaves(thetas[k])]) for k in (1, n))
@@ -152,5 +153,3 @@ def test_hand_made_inner_loop_needs_no_gradient():
         outer = OUTER_LOOPS[name]
         state, _ = advance(make(outer, 2, InfluenceBalancing(num_steps=8)), 1)
         assert np.isfinite(state.theta)
-
-

@@ -1,5 +1,6 @@
 """The outer optimizer: any optimizer of optax, with warm-up, decay and clipping."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ class OuterOptimizer:
         warmup_steps: outer steps of linear warm-up from 0; >= 0 and less than the run's.
         schedule: what follows the warm-up: `cosine` decay to `final_fraction`, or `constant`.
         final_fraction: learning rate at the end of the run, as a fraction of the peak; in [0, 1].
-        clip_norm: largest global norm of the meta-gradient; null does not clip.
+        clip_norm: largest global norm of the meta-gradient; > 0. `.inf` does not clip.
         options: further keyword arguments of the optax function.
     """
 
@@ -27,7 +28,7 @@ class OuterOptimizer:
     warmup_steps: int = 50
     schedule: Literal["cosine", "constant"] = "cosine"
     final_fraction: float = 0.0
-    clip_norm: float | None = 1.0
+    clip_norm: float = 1.0
     options: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -39,8 +40,8 @@ class OuterOptimizer:
             raise ValueError(f"warmup_steps must be >= 0, got {self.warmup_steps}")
         if not 0 <= self.final_fraction <= 1:
             raise ValueError(f"final_fraction must be in [0, 1], got {self.final_fraction}")
-        if self.clip_norm is not None and not self.clip_norm > 0:
-            raise ValueError(f"clip_norm must be > 0 or null, got {self.clip_norm}")
+        if not self.clip_norm > 0:
+            raise ValueError(f"clip_norm must be > 0, got {self.clip_norm}")
 
     def build(self, num_steps: int) -> optax.GradientTransformation:
         """The optax transformation for a run of `num_steps` outer steps.
@@ -59,5 +60,7 @@ class OuterOptimizer:
         schedule = optax.join_schedules([warmup, after], [self.warmup_steps])
         optimizer = getattr(optax, self.name)(schedule, **self.options)
         return (
-            optimizer if self.clip_norm is None else optax.chain(optax.clip_by_global_norm(self.clip_norm), optimizer)
+            optimizer
+            if math.isinf(self.clip_norm)
+            else optax.chain(optax.clip_by_global_norm(self.clip_norm), optimizer)
         )

@@ -67,6 +67,7 @@ class Checkpoints:
         Raises:
             HeuraxError: the checkpoint is damaged, or belongs to another state.
         """
+        self._wait()
         path = self._directory / str(step)
         others = [s for s in self._manager.all_steps() if s != step]
         hint = f"delete it to resume from step {max(others)}" if others else "delete it to start again"
