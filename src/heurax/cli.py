@@ -172,13 +172,14 @@ def _fields(module: str, name: str) -> str:
 
 def _train(options: argparse.Namespace, overrides: list[str]) -> int:
     from heurax.config import find_config, read_config
-    from heurax.runs import TrainConfig, split_cpu, train
+    from heurax.runs import TrainConfig, initialize, is_first_process, split_cpu, train
 
     split_cpu(options.cpu_devices)
+    initialize()
     path = find_config(options.config)
     config, text = read_config(TrainConfig, path, overrides)
     run_dir = options.run_dir or Path("runs") / path.stem
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=not is_first_process())
     summary = train(config, run_dir, text, console)
     if summary.stopped_by is not None and summary.status == "stopped":
         console.print(

@@ -3,13 +3,14 @@
 import errno
 import logging
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
-from heurax.errors import HeuraxError
+from heurax.errors import HeuraxError, LostProcessError
 
 __all__ = ["Checkpoints"]
 
@@ -92,6 +93,15 @@ class Checkpoints:
             self._wait()
         finally:
             self._manager.close()
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None or not issubclass(kind, LostProcessError):  # a lost process would be waited for in vain
+            self.close()
 
     def _wait(self) -> None:
         try:

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from heurax.errors import HeuraxError
 from heurax.inner import InnerLoop
 from heurax.outer import OuterLoop
 
@@ -31,8 +32,16 @@ def split_cpu(num_devices: int | None) -> None:
 
 
 def tasks_mesh(num_tasks: int, max_devices: int | None = None) -> Mesh:
-    """A mesh over the largest number of devices that divides `num_tasks`."""
+    """A mesh over the largest number of devices that divides `num_tasks`.
+
+    Raises:
+        HeuraxError: there are several processes, and their devices do not divide `num_tasks`.
+    """
     devices = jax.devices()[:max_devices]
+    if jax.process_count() > 1 and num_tasks % len(devices):
+        raise HeuraxError(
+            f"the number of tasks, {num_tasks}, must be a multiple of the {len(devices)} devices of all processes"
+        )
     count = max(n for n in range(1, len(devices) + 1) if num_tasks % n == 0)
     return jax.make_mesh((count,), (TASKS_AXIS,), axis_types=(AxisType.Auto,), devices=devices[:count])
 
@@ -55,7 +64,7 @@ class OuterProgram:
 
     def init(self, seed: int) -> Any:
         """The state before the first outer step, on the mesh."""
-        return jax.jit(self._init)(jax.random.key(seed))
+        return jax.jit(lambda: self._init(jax.random.key(seed)))()
 
     def abstract_state(self) -> Any:
         """Shapes, dtypes and shardings of the state."""

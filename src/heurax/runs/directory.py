@@ -3,12 +3,14 @@
 import fcntl
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 import yaml
 
 from heurax.config import first_difference
 from heurax.errors import HeuraxError
 from heurax.files import disk_errors, write_text
+from heurax.runs.distributed import is_first_process, wait_for_all
 
 __all__ = ["RunDirectory"]
 
@@ -30,6 +32,7 @@ class RunDirectory:
     def __init__(self, path: Path, config: str) -> None:
         self.path = path
         self._config = config
+        self._lock: IO[str] | None = None
 
     @property
     def metrics(self) -> Path:
@@ -58,13 +61,16 @@ class RunDirectory:
 
     def __enter__(self) -> "RunDirectory":
         self._check_owner()
+        wait_for_all("every process has seen whose run directory it is")
+        if not is_first_process():
+            return self
         with disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.path / ".lock").open("w")
+            lock = self._lock = (self.path / ".lock").open("w")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            self._lock.close()
+            lock.close()
             raise HeuraxError(f"another process is training in {self.path}; wait for it, or stop it") from error
         config_path = self.path / "config.yaml"
         if not config_path.exists():
@@ -74,7 +80,8 @@ class RunDirectory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def _check_owner(self) -> None:
         if self.path.exists() and not self.path.is_dir():

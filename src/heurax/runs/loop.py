@@ -6,6 +6,7 @@ import json
 import math
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ import numpy as np
 from rich.console import Console
 
 from heurax import artifacts
-from heurax.errors import HeuraxError
+from heurax.errors import HeuraxError, LostProcessError
 from heurax.files import write_text
 from heurax.runs.checkpoints import Checkpoints
 from heurax.runs.config import TrainConfig
 from heurax.runs.devices import OuterProgram, tasks_mesh
 from heurax.runs.directory import RunDirectory
+from heurax.runs.distributed import any_process, is_first_process
 from heurax.runs.progress import RunProgress
 from heurax.runs.provenance import environment, provenance
 from heurax.runs.signals import StopRequest, stop_on_signals
@@ -78,11 +80,10 @@ def train(config: TrainConfig, run_dir: Path, config_text: str, console: Console
         HeuraxError: the directory belongs to another run, a checkpoint is damaged, the disk is full, or `theta` is no
             longer finite. What was on disk before is still there.
     """
-    console = console or Console(stderr=True)
+    console = console or Console(stderr=True, quiet=not is_first_process())
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(RunDirectory(run_dir, config_text))
-        checkpoints = Checkpoints(directory.checkpoints, config.keep_checkpoints)
-        stack.callback(checkpoints.close)
+        checkpoints = stack.enter_context(Checkpoints(directory.checkpoints, config.keep_checkpoints))
         stop = stack.enter_context(stop_on_signals())
         return _run(config, config_text, directory, checkpoints, stop, console)
 
@@ -117,16 +118,15 @@ def _run(
     meta_loss = None
     started = time.monotonic()
     with contextlib.ExitStack() as stack:
-        trackers: list[Tracker] = [JsonLines(directory.metrics, step)]
-        if config.tensorboard:
-            trackers.append(TensorBoard(directory.tensorboard, step))
+        trackers = _trackers(config, directory, step)
         for tracker in trackers:
             stack.callback(tracker.close)
         progress = stack.enter_context(RunProgress(console, total, step, inner_steps))
         first = step
-        while step < total and not stop:
-            state, metrics = advance(state)
-            record = {name: float(np.mean(values)) for name, values in jax.device_get(metrics).items()}
+        while step < total and not any_process(bool(stop)):
+            with _lost_processes(checkpoints):
+                state, metrics = advance(state)
+                record = {name: float(np.mean(values)) for name, values in jax.device_get(metrics).items()}
             step += config.steps_per_dispatch
             _check_finite(record, step, checkpoints)
             meta_loss = record["meta_loss"]
@@ -134,7 +134,7 @@ def _run(
             for tracker in trackers:
                 tracker.log(step, {**record, "outer_steps_per_second": (step - first) / seconds})
             progress.update(step, meta_loss)
-            if step % config.checkpoint_every == 0 and step < total and not stop:
+            if step % config.checkpoint_every == 0 and step < total:
                 checkpoints.save(step, state)
     seconds = max(time.monotonic() - started, 1e-9)
 
@@ -156,8 +156,33 @@ def _run(
         environment=environment(),
         stopped_by=stop.signal,
     )
-    _write_results(config, config_text, directory, state, summary)
+    if is_first_process():
+        _write_results(config, config_text, directory, state, summary)
     return summary
+
+
+def _trackers(config: TrainConfig, directory: RunDirectory, step: int) -> list[Tracker]:
+    if not is_first_process():
+        return []
+    trackers: list[Tracker] = [JsonLines(directory.metrics, step)]
+    if config.tensorboard:
+        trackers.append(TensorBoard(directory.tensorboard, step))
+    return trackers
+
+
+@contextlib.contextmanager
+def _lost_processes(checkpoints: Checkpoints) -> Iterator[None]:
+    """Say so when a computation fails because another process of the run has ended."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        latest = checkpoints.latest_step
+        kept = "no checkpoint is complete yet" if latest is None else f"checkpoint {latest} is complete"
+        raise LostProcessError(
+            f"another process of this run has ended; {kept}; start all processes again to resume"
+        ) from error
 
 
 def _check_finite(record: dict[str, float], step: int, checkpoints: Checkpoints) -> None:

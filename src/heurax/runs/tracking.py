@@ -65,7 +65,7 @@ class TensorBoard:
 
     def __init__(self, directory: Path, resume_step: int) -> None:
         from tensorboardX.event_file_writer import EventsWriter  # imports protobuf; needed only here
-        from tensorboardX.proto.event_pb2 import Event, SessionLog
+        from tensorboardX.proto.event_pb2 import Event, SessionLog  # pyright: ignore # generated at import
         from tensorboardX.summary import scalar
 
         self._directory, self._event, self._scalar = directory, Event, scalar
