@@ -1,7 +1,5 @@
 """Two processes with two virtual devices each are one process with four; one that is left alone says so and ends."""
 
-import os
-import signal
 import socket
 import time
 
@@ -27,8 +25,9 @@ def start_pair(heurax_command, monkeypatch, *arguments):
     return processes
 
 
-def theta(run_dir):
-    return safetensors.numpy.load_file(run_dir / "artifact" / "theta.safetensors")
+def flat_theta(run_dir):
+    arrays = safetensors.numpy.load_file(run_dir / "artifact" / "theta.safetensors")
+    return np.concatenate([np.ravel(arrays[name]) for name in sorted(arrays)])
 
 
 def wait_for_checkpoint(run_dir, processes, step):
@@ -44,9 +43,10 @@ def test_killed_together_and_apart_two_processes_equal_one(
     victim, config_path, heurax_command, heurax_run, monkeypatch, tmp_path
 ):
     pair, alone = tmp_path / "pair", tmp_path / "alone"
-    assert heurax_run("train", config_path, "--run_dir", alone, "--cpu_devices", "4")[0] == 0
+    run = [config_path, "--outer.num_steps", "200", "--run_dir"]
+    assert heurax_run("train", *run, alone, "--cpu_devices", "4")[0] == 0
 
-    processes = start_pair(heurax_command, monkeypatch, config_path, "--run_dir", pair)
+    processes = start_pair(heurax_command, monkeypatch, *run, pair)
     wait_for_checkpoint(pair, processes, 20)
     processes[victim].kill()
     started = time.monotonic()
@@ -56,18 +56,19 @@ def test_killed_together_and_apart_two_processes_equal_one(
     assert "another process of this run has ended" in errors or "distributed service detected fatal errors" in errors
     processes[victim].communicate()
 
-    for _ in range(2):  # killed together, then left to finish
-        processes = start_pair(heurax_command, monkeypatch, config_path, "--run_dir", pair)
-        if _ == 0:
-            wait_for_checkpoint(pair, processes, 100)
-            for process in processes:
-                os.kill(process.pid, signal.SIGKILL)
-        results = [process.communicate(timeout=240) for process in processes]
+    processes = start_pair(heurax_command, monkeypatch, *run, pair)
+    wait_for_checkpoint(pair, processes, 100)
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+    processes = start_pair(heurax_command, monkeypatch, *run, pair)
+    results = [process.communicate(timeout=240) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], results
     assert "resuming" in results[0][1]
-    assert results[1][1].count("outer step") == 0, "only the first process shows progress"
-    for name, array in theta(alone).items():
-        np.testing.assert_allclose(theta(pair)[name], array, rtol=1e-5, atol=1e-6)
+    assert "outer step" not in results[1][1], "only the first process shows progress"
+    ours, theirs = flat_theta(pair), flat_theta(alone)
+    assert np.linalg.norm(ours - theirs) <= 1e-5 * np.linalg.norm(theirs)
 
 
 def test_incomplete_variables(config_path, heurax_run, monkeypatch):
