@@ -2,30 +2,50 @@
 
 from heurax.outer.base import Estimate, Estimator, OuterLoop
 from heurax.outer.descent import Descent, DescentState
-from heurax.outer.estimators import FullES, PersistentES, TruncatedES, TruncatedGradient
+from heurax.outer.estimators import (
+    ESSingle,
+    FullES,
+    GuidedES,
+    NoiseReuseES,
+    PersistentES,
+    TruncatedES,
+    TruncatedGradient,
+)
 from heurax.outer.evolution import Evolution, EvolutionState, strategies
 from heurax.outer.optimizer import OuterOptimizer
+from heurax.outer.perturbation import SigmaSchedule
+from heurax.outer.truncation import ConstantLength, CurriculumLength, LogUniformLength, NeverEnding, Truncation
 
 __all__ = [
     "ESTIMATORS",
     "OUTER_LOOPS",
+    "ConstantLength",
+    "CurriculumLength",
     "Descent",
     "DescentState",
+    "ESSingle",
     "Estimate",
     "Estimator",
     "Evolution",
     "EvolutionState",
     "FullES",
+    "GuidedES",
+    "LogUniformLength",
+    "NeverEnding",
+    "NoiseReuseES",
     "OuterLoop",
     "OuterOptimizer",
     "PersistentES",
+    "SigmaSchedule",
     "TruncatedES",
     "TruncatedGradient",
+    "Truncation",
     "strategies",
 ]
 
 ESTIMATORS: dict[str, type[Estimator]] = {
-    estimator.__name__: estimator for estimator in (FullES, PersistentES, TruncatedES, TruncatedGradient)
+    estimator.__name__: estimator
+    for estimator in (ESSingle, FullES, GuidedES, NoiseReuseES, PersistentES, TruncatedES, TruncatedGradient)
 }
 """Estimators by name."""
 

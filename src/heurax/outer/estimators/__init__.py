@@ -1,9 +1,21 @@
 """Estimators of the meta-gradient, one file each."""
 
+from heurax.outer.estimators.es_single import ESSingle
 from heurax.outer.estimators.evolutionary import EvolutionaryEstimator
 from heurax.outer.estimators.full_es import FullES
+from heurax.outer.estimators.guided_es import GuidedES
+from heurax.outer.estimators.noise_reuse_es import NoiseReuseES
 from heurax.outer.estimators.persistent_es import PersistentES
 from heurax.outer.estimators.truncated_es import TruncatedES
 from heurax.outer.estimators.truncated_gradient import TruncatedGradient
 
-__all__ = ["EvolutionaryEstimator", "FullES", "PersistentES", "TruncatedES", "TruncatedGradient"]
+__all__ = [
+    "ESSingle",
+    "EvolutionaryEstimator",
+    "FullES",
+    "GuidedES",
+    "NoiseReuseES",
+    "PersistentES",
+    "TruncatedES",
+    "TruncatedGradient",
+]
