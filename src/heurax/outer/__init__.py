@@ -4,10 +4,13 @@ from heurax.outer.base import Estimate, Estimator, OuterLoop
 from heurax.outer.descent import Descent, DescentState
 from heurax.outer.estimators import (
     ESSingle,
+    ForwardGradient,
     FullES,
+    FullGradient,
     GuidedES,
     NoiseReuseES,
     PersistentES,
+    Replay,
     TruncatedES,
     TruncatedGradient,
 )
@@ -28,7 +31,9 @@ __all__ = [
     "Estimator",
     "Evolution",
     "EvolutionState",
+    "ForwardGradient",
     "FullES",
+    "FullGradient",
     "GuidedES",
     "LogUniformLength",
     "NeverEnding",
@@ -36,6 +41,7 @@ __all__ = [
     "OuterLoop",
     "OuterOptimizer",
     "PersistentES",
+    "Replay",
     "SigmaSchedule",
     "TruncatedES",
     "TruncatedGradient",
@@ -45,7 +51,18 @@ __all__ = [
 
 ESTIMATORS: dict[str, type[Estimator]] = {
     estimator.__name__: estimator
-    for estimator in (ESSingle, FullES, GuidedES, NoiseReuseES, PersistentES, TruncatedES, TruncatedGradient)
+    for estimator in (
+        ESSingle,
+        ForwardGradient,
+        FullES,
+        FullGradient,
+        GuidedES,
+        NoiseReuseES,
+        PersistentES,
+        Replay,
+        TruncatedES,
+        TruncatedGradient,
+    )
 }
 """Estimators by name."""
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-__all__ = ["all_finite", "from_vector", "num_elements", "split_floats", "to_vector"]
+__all__ = ["all_finite", "changing_part", "from_vector", "num_elements", "split_floats", "to_vector"]
 
 
 def num_elements(tree: Any) -> int:
@@ -54,3 +54,32 @@ def split_floats(tree: Any) -> tuple[list[Array], list[Array], Callable[[list[Ar
 def all_finite(tree: Any) -> Array:
     """Whether no number of a tree is infinite or NaN."""
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
+
+
+def changing_part(
+    step_fn: Callable[[Any], Any], state: Any
+) -> tuple[Callable[[Any], list[Array]], Callable[[list[Array]], Any]]:
+    """What of a state a step changes: leaves that `step_fn` gives back as they are need to be kept once only.
+
+    The data of a task is such a part of a lifetime's state.
+
+    Returns:
+        A function from a state to the leaves that change, and one from such leaves to a state, the rest as in `state`.
+
+    >>> state = {"data": jnp.ones(3), "x": jnp.zeros(3)}
+    >>> pack, unpack = changing_part(lambda s: {"data": s["data"], "x": s["x"] + 1}, state)
+    >>> len(pack(state))
+    1
+    """
+    leaves, treedef = jax.tree.flatten(state)
+    jaxpr = jax.make_jaxpr(step_fn)(state).jaxpr
+    changes = [after is not before for before, after in zip(jaxpr.invars, jaxpr.outvars, strict=True)]
+
+    def pack(state: Any) -> list[Array]:
+        return [x for x, change in zip(jax.tree.leaves(state), changes, strict=True) if change]
+
+    def unpack(packed: list[Array]) -> Any:
+        rest = iter(packed)
+        return treedef.unflatten([next(rest) if change else x for x, change in zip(leaves, changes, strict=True)])
+
+    return pack, unpack
