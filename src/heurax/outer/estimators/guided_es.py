@@ -21,7 +21,7 @@ __all__ = ["GuidedES", "GuidedESState"]
 class GuidedESState:
     """The last surrogate gradients of one task, newest first."""
 
-    guides: Float[Array, "k n"]
+    guides: Array
 
 
 @dataclass(frozen=True)
