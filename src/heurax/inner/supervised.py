@@ -88,6 +88,14 @@ class SupervisedTraining(InnerLoop):
         """The loss of a state on a split of the data, not capped."""
         return self.task.loss(state.task, state.params, self.task.evaluation_batch(state.task, split))
 
+    def params(self, state: SupervisedState) -> Any:
+        """The parameters of the model."""
+        return state.params
+
+    def with_params(self, state: SupervisedState, params: Any) -> SupervisedState:
+        """The same training with other parameters."""
+        return dataclasses.replace(state, params=params)
+
     def _value_and_grad(self, task: Any, params: Any, batch: Any) -> tuple[Float[Array, ""], Any]:
         if not self.mixed_mode:
             return jax.value_and_grad(self.task.loss, argnums=1)(task, params, batch)

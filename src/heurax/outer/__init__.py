@@ -3,11 +3,14 @@
 from heurax.outer.base import Estimate, Estimator, OuterLoop
 from heurax.outer.descent import Descent, DescentState
 from heurax.outer.estimators import (
+    Average,
+    Bootstrapped,
     ESSingle,
     ForwardGradient,
     FullES,
     FullGradient,
     GuidedES,
+    MixedSteps,
     NoiseReuseES,
     PersistentES,
     Replay,
@@ -22,6 +25,8 @@ from heurax.outer.truncation import ConstantLength, CurriculumLength, LogUniform
 __all__ = [
     "ESTIMATORS",
     "OUTER_LOOPS",
+    "Average",
+    "Bootstrapped",
     "ConstantLength",
     "CurriculumLength",
     "Descent",
@@ -36,6 +41,7 @@ __all__ = [
     "FullGradient",
     "GuidedES",
     "LogUniformLength",
+    "MixedSteps",
     "NeverEnding",
     "NoiseReuseES",
     "OuterLoop",
@@ -52,11 +58,14 @@ __all__ = [
 ESTIMATORS: dict[str, type[Estimator]] = {
     estimator.__name__: estimator
     for estimator in (
+        Average,
+        Bootstrapped,
         ESSingle,
         ForwardGradient,
         FullES,
         FullGradient,
         GuidedES,
+        MixedSteps,
         NoiseReuseES,
         PersistentES,
         Replay,

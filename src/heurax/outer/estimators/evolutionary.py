@@ -49,10 +49,10 @@ class PairResult(NamedTuple):
 
 @struct.dataclass
 class ScheduledState:
-    """The state of an estimator whose `sigma` changes: its pairs, and each task's count of estimates so far."""
+    """The state of an estimator whose `sigma` changes: its pairs, and and each task's count of estimates so far, `i32[tasks]`."""
 
     pairs: Any
-    step: Int[Array, " tasks"]
+    step: Any
 
 
 @dataclass(frozen=True)
