@@ -5,6 +5,7 @@ import hashlib
 import inspect
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from rich.console import Console
 import heurax
 from heurax.errors import HeuraxError
 
-__all__ = ["main"]
+__all__ = ["entry_point", "main"]
 
 USER_ERROR = 2
 
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, overrides = parser.parse_known_args(arguments)
     if overrides and options.command not in (_train, _evaluate):
         parser.error(f"unrecognized arguments: {' '.join(overrides)}")
+    _quiet_background_threads()
     try:
         return options.command(options, overrides)
     except HeuraxError as error:
@@ -61,6 +63,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def entry_point() -> None:
+    """Run the command line and end the process.
+
+    After a failure the process ends at once: exit handlers of libraries whose files could not be written would bury
+    the message under tracebacks of their own.
+    """
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code == USER_ERROR:
+        os._exit(code)
+    sys.exit(code)
+
+
+def _quiet_background_threads() -> None:
+    """Keep writer threads from printing tracebacks of failures that are also raised, and reported, in the main thread.
+
+    orbax and tensorstore write in the background; a full disk breaks their threads first.
+    """
+
+    def on_thread(args: threading.ExceptHookArgs) -> None:
+        if not issubclass(args.exc_type, (OSError, ValueError)):
+            threading.__excepthook__(args)
+
+    def on_unraisable(args: Any) -> None:
+        if not isinstance(args.exc_value, (OSError, RuntimeError)):
+            sys.__unraisablehook__(args)
+
+    threading.excepthook = on_thread
+    sys.unraisablehook = on_unraisable
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -255,4 +289,4 @@ def _comment(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry_point()

@@ -132,9 +132,10 @@ def test_contract(name, inner):
     assert all(leaf.shape[0] == 4 for leaf, _ in leaves)
 
 
-@pytest.mark.parametrize(
-    "name", [n for n, e in EXAMPLES.items() if isinstance(e, EvolutionaryEstimator) and n != "GuidedES"]
-)
+GRADIENT_FREE = [n for n, e in EXAMPLES.items() if isinstance(e, EvolutionaryEstimator) and n != "GuidedES"]
+
+
+@pytest.mark.parametrize("name", GRADIENT_FREE)
 def test_evolution_needs_no_gradient(name):
     """States may hold keys and integers, and losses may be steps."""
     inner = Stairs()

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 from jax.sharding import PartitionSpec
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Key
 
 from heurax.inner import InnerLoop
 from heurax.outer.base import REPLICATED, Estimator, Metrics, OuterLoop
@@ -21,13 +21,16 @@ __all__ = ["Descent", "DescentState"]
 
 @struct.dataclass
 class DescentState:
-    """The whole truth of a run by descent."""
+    """The whole truth of a run by descent; `key` is a typed key, `step` is `i32[]`.
+
+    Its fields are not typed as arrays, because trees of shapes and of shardings have this form as well.
+    """
 
     theta: Any
     optimizer_state: Any
     estimator_state: Any
-    key: Key[Array, ""]
-    step: Int[Array, ""]
+    key: Any
+    step: Any
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,8 @@ class Descent(OuterLoop):
             theta=REPLICATED,
             optimizer_state=REPLICATED,
             estimator_state=PartitionSpec(axis_name),
-            key=REPLICATED,  # pyright: ignore[reportArgumentType] # specs take the place of arrays
-            step=REPLICATED,  # pyright: ignore[reportArgumentType] # likewise
+            key=REPLICATED,
+            step=REPLICATED,
         )
 
     def init(self, inner: InnerLoop, key: Key[Array, ""], axis_name: str | None = None) -> DescentState:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Key
 
 from heurax.inner import InnerLoop
 from heurax.outer.base import REPLICATED, Metrics, OuterLoop
@@ -36,12 +36,12 @@ def strategies() -> dict[str, type]:
 
 @struct.dataclass
 class EvolutionState:
-    """The whole truth of a run by evolution: `theta` is the mean of the search distribution."""
+    """The whole truth of a run by evolution; `theta` is the mean of the search distribution, `step` is `i32[]`."""
 
     theta: Any
     strategy_state: Any
-    key: Key[Array, ""]
-    step: Int[Array, ""]
+    key: Any
+    step: Any
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class OuterOptimizer:
     final_fraction: float = 0.0
     clip_norm: float | None = 1.0
     accumulate: int = 1
-    options: dict[str, Any] = field(default_factory=lambda: {"weight_decay": 0.0}, hash=False)
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not callable(getattr(optax, self.name, None)):

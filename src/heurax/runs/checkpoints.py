@@ -27,7 +27,8 @@ class Checkpoints:
 
     def __init__(self, directory: Path, keep: int, *, read_only: bool = False) -> None:
         self._directory = directory.resolve()
-        logging.getLogger("absl").setLevel(logging.ERROR)  # orbax announces every restore
+        self._copy = jax.jit(lambda state: jax.tree.map(jnp.copy, state))
+        logging.getLogger("absl").setLevel(logging.CRITICAL)  # what orbax logs as an error it raises as well
         options = ocp.CheckpointManagerOptions(
             read_only=read_only,
             save_decision_policy=ocp.checkpoint_managers.FixedIntervalPolicy(1),  # the loop decides
@@ -49,7 +50,7 @@ class Checkpoints:
 
     def save(self, step: int, state: Any) -> None:
         """Begin to write a checkpoint. The state is copied first, so it may be donated afterwards."""
-        copy = jax.tree.map(jnp.copy, state)
+        copy = self._copy(state)
         self._wait()
         try:
             self._manager.save(step, args=ocp.args.Composite(**{ITEM: ocp.args.StandardSave(copy)}))

@@ -101,6 +101,8 @@ def _run(
     program = OuterProgram(config.inner, config.outer, mesh, config.steps_per_dispatch)
 
     latest = checkpoints.latest_step
+    if latest == total and directory.summary.is_file() and directory.artifact.is_dir():
+        return Summary(**json.loads(directory.summary.read_text()))
     step = latest or 0
     state = program.init(config.seed) if latest is None else checkpoints.restore(latest, program.abstract_state())
     if latest is not None:
@@ -154,8 +156,7 @@ def _run(
         environment=environment(),
         stopped_by=stop.signal,
     )
-    if step > first or not directory.summary.exists():
-        _write_results(config, config_text, directory, state, summary)
+    _write_results(config, config_text, directory, state, summary)
     return summary
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -54,23 +55,34 @@ class JsonLines:
 class TensorBoard:
     """Writes TensorBoard events.
 
+    Through tensorboardX's synchronous writer: its `SummaryWriter` hands events to a thread, and waits for that thread
+    for ever once a full disk has ended it.
+
     Args:
         directory: where they lie.
         resume_step: events after this outer step are purged.
     """
 
     def __init__(self, directory: Path, resume_step: int) -> None:
-        from tensorboardX import SummaryWriter  # imports protobuf; needed only here
+        from tensorboardX.event_file_writer import EventsWriter  # imports protobuf; needed only here
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+        from tensorboardX.summary import scalar
 
-        self._directory = directory
+        self._directory, self._event, self._scalar = directory, Event, scalar
         with disk_errors(directory):
-            self._writer = SummaryWriter(str(directory), purge_step=resume_step + 1 if resume_step else None)
+            directory.mkdir(exist_ok=True)
+            self._writer = EventsWriter(str(directory / "events"), filename_suffix=f".{resume_step}")
+            if resume_step:
+                start = SessionLog(status=SessionLog.START)
+                self._writer.write_event(Event(step=resume_step + 1, wall_time=time.time(), session_log=start))
 
     def log(self, step: int, record: dict[str, float]) -> None:
         """See `Tracker.log`."""
         with disk_errors(self._directory):
             for name, value in record.items():
-                self._writer.add_scalar(name, value, step)
+                summary = self._scalar(name, value)
+                self._writer.write_event(self._event(step=step, wall_time=time.time(), summary=summary))
+            self._writer.flush()
 
     def close(self) -> None:
         """See `Tracker.close`."""

@@ -18,7 +18,7 @@ __all__ = ["PersistentES", "PersistentESState"]
 
 @struct.dataclass
 class PersistentESState:
-    """One task's pair of lifetimes (leading axis 2), the sum of the noise they have seen, and their clock."""
+    """One task's pair of lifetimes (leading axis 2), the sum of the noise they have seen, and their clock, `i32[]`."""
 
     pair: Any
     noise_sum: Any

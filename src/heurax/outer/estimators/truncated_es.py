@@ -18,7 +18,7 @@ __all__ = ["TruncatedES", "TruncatedESState"]
 
 @struct.dataclass
 class TruncatedESState:
-    """One task's lifetime and its clock."""
+    """One task's lifetime, and its clock, `i32[]`."""
 
     lifetime: Any
     clock: Any

@@ -60,16 +60,12 @@ class LearnableAdam(LearnedOptimizer):
         }
 
     def optimizer(self, theta: Any, num_steps: int) -> optax.GradientTransformationExtraArgs:
-        """`optax.adam` with the hyper-parameters that `theta` holds; see `LearnedOptimizer.optimizer`."""
+        """Adam with the hyper-parameters that `theta` holds; see `LearnedOptimizer.optimizer`."""
         del num_steps  # unused: Adam does not know the horizon
+        learning_rate, epsilon = jnp.exp(theta["log_learning_rate"]), jnp.exp(theta["log_epsilon"])
+        beta1, beta2 = (1 - jnp.exp(theta[f"log_one_minus_beta{i}"]) for i in (1, 2))
         return _in_state_dtype(
-            optax.adam(
-                learning_rate=jnp.exp(theta["log_learning_rate"]),
-                b1=1 - jnp.exp(theta["log_one_minus_beta1"]),
-                b2=1 - jnp.exp(theta["log_one_minus_beta2"]),
-                eps=jnp.exp(theta["log_epsilon"]),
-                eps_root=1e-8,
-            )
+            optax.chain(_scale_by_adam(beta1, beta2, epsilon), optax.scale_by_learning_rate(learning_rate))
         )
 
 
@@ -108,6 +104,29 @@ class OptaxOptimizer(LearnedOptimizer):
         del num_steps  # unused: the learning rate is constant
         make = getattr(optax, self.name)
         return _in_state_dtype(make(jnp.exp(theta["log_learning_rate"]), **self.options))
+
+
+def _scale_by_adam(beta1: Array, beta2: Array, epsilon: Array) -> optax.GradientTransformation:
+    """`optax.scale_by_adam(..., eps_root=1e-8)` for traced decays.
+
+    optax raises a decay to an integer power, whose derivative mixes dtypes: an error under strict promotion.
+    """
+
+    def init(params: Any) -> optax.ScaleByAdamState:
+        return optax.ScaleByAdamState(
+            jnp.zeros([], jnp.int32), jax.tree.map(jnp.zeros_like, params), jax.tree.map(jnp.zeros_like, params)
+        )
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, optax.ScaleByAdamState]:
+        del params  # unused: Adam looks at gradients only
+        mu = optax.tree.update_moment(updates, state.mu, beta1, 1)
+        nu = optax.tree.update_moment(updates, state.nu, beta2, 2)
+        count = state.count + 1
+        correction1, correction2 = (1 - beta ** count.astype(beta.dtype) for beta in (beta1, beta2))
+        updates = jax.tree.map(lambda m, v: (m / correction1) / (jnp.sqrt(v / correction2 + 1e-8) + epsilon), mu, nu)
+        return updates, optax.ScaleByAdamState(count, mu, nu)
+
+    return optax.GradientTransformation(init, update)
 
 
 def _in_state_dtype(inner: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
