@@ -75,7 +75,7 @@ class Stairs(InnerLoop):
 
 
 def outer(estimator):
-    return Descent(estimator, OuterOptimizer(learning_rate=1e-2, warmup_steps=0), num_steps=10)
+    return Descent(estimator, OuterOptimizer("sgd", 1e-2, warmup_steps=0, schedule="constant"), num_steps=10)
 
 
 @functools.cache
@@ -123,7 +123,9 @@ def test_contract(name, inner):
     jax.tree.map(np.testing.assert_array_equal, metrics, again)
     assert all(np.isfinite(values).all() for values in [*first.values(), *metrics.values()])
 
-    # One device: the same numbers up to the order of summation, which Adam's division by small numbers amplifies.
+    if inner == "training" and name not in ("PersistentES", "TruncatedGradient"):
+        return  # one compilation less: devices differ in nothing that depends on the inner loop
+    # One device: the same numbers up to the order of summation.
     alone, advance_alone = program(name, inner, 1, 2)
     state, metrics_alone = advance_alone(alone.init(0))
     np.testing.assert_allclose(metrics_alone["meta_loss"], first["meta_loss"], rtol=1e-4)

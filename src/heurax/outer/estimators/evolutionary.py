@@ -49,7 +49,7 @@ class PairResult(NamedTuple):
 
 @struct.dataclass
 class ScheduledState:
-    """The state of an estimator whose `sigma` changes: its pairs, and their counts of estimates so far, `i32[tasks]`."""
+    """The state of an estimator whose `sigma` changes: its pairs, and each one's estimates so far, `i32[tasks]`."""
 
     pairs: Any
     step: Any

@@ -30,8 +30,8 @@ class ForwardGradientState:
     """
 
     lifetime: Any
-    tangents: list[Array]
-    directions: Array | None
+    tangents: Any
+    directions: Any
     clock: Any
 
 

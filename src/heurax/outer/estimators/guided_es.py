@@ -19,9 +19,9 @@ __all__ = ["GuidedES", "GuidedESState"]
 
 @struct.dataclass
 class GuidedESState:
-    """The last surrogate gradients of one task, newest first."""
+    """The last surrogate gradients of one task, newest first: `f32[k, n]`."""
 
-    guides: Array
+    guides: Any
 
 
 @dataclass(frozen=True)
