@@ -25,6 +25,7 @@ from heurax.outer.truncation import ConstantLength, CurriculumLength, LogUniform
 __all__ = [
     "ESTIMATORS",
     "OUTER_LOOPS",
+    "TRUNCATIONS",
     "Average",
     "Bootstrapped",
     "ConstantLength",
@@ -77,3 +78,8 @@ ESTIMATORS: dict[str, type[Estimator]] = {
 
 OUTER_LOOPS: dict[str, type[OuterLoop]] = {loop.__name__: loop for loop in (Descent, Evolution)}
 """Outer loops by name."""
+
+TRUNCATIONS: dict[str, type[Truncation]] = {
+    truncation.__name__: truncation for truncation in (ConstantLength, CurriculumLength, LogUniformLength, NeverEnding)
+}
+"""Truncation schedules by name."""
