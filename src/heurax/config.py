@@ -78,7 +78,7 @@ def read_config(cls: type[T], path: Path | None, overrides: Sequence[str] = ()) 
         with contextlib.redirect_stderr(stderr):
             namespace = parser.parse_args(arguments)
             instance = parser.instantiate(namespace)
-            text = parser.dump(namespace, skip_none=False)
+            text = parser.dump(namespace)
             fields = {name: getattr(instance, name) for name in inspect.signature(cls).parameters}
             return cls(**fields), text
     except jsonargparse.ArgumentError as error:

@@ -10,8 +10,6 @@ from jaxtyping import Array, Key
 
 from heurax.inner import InnerLoop
 from heurax.outer.base import Estimate, Estimator
-from heurax.outer.estimators.persistent_es import PersistentES
-from heurax.outer.estimators.truncated_gradient import TruncatedGradient
 
 __all__ = ["Average"]
 
@@ -32,7 +30,7 @@ class Average(Estimator):
         weights: one per estimator, each > 0; null weighs all alike.
     """
 
-    estimators: tuple[Estimator, ...] = (PersistentES(), TruncatedGradient())
+    estimators: tuple[Estimator, ...]
     weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
