@@ -146,11 +146,11 @@ def _fields(class_path: str | None, cls: type) -> list[str]:
 
 def _known_classes() -> list[str]:
     from heurax.inner import INNER_LOOPS
-    from heurax.outer import ESTIMATORS, OUTER_LOOPS
+    from heurax.outer import ESTIMATORS, OUTER_LOOPS, TRUNCATIONS
     from heurax.rules import RULES
     from heurax.tasks import TASKS
 
-    return [name for table in (RULES, TASKS, INNER_LOOPS, ESTIMATORS, OUTER_LOOPS) for name in table]
+    return [name for table in (RULES, TASKS, INNER_LOOPS, ESTIMATORS, OUTER_LOOPS, TRUNCATIONS) for name in table]
 
 
 def _did_you_mean(name: str, known: list[str]) -> str:

@@ -3,6 +3,8 @@
 import abc
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from heurax.rules.base import Rule
@@ -45,3 +47,22 @@ class InnerLoop(abc.ABC):
     @abc.abstractmethod
     def meta_loss(self, theta: Any, state: Any, key: Key[Array, ""]) -> Float[Array, ""]:
         """Judge a state at the end of a window or of a lifetime; finite, to be minimised."""
+
+    def params(self, state: Any) -> Any:
+        """What the learner in a state has learned: a tree of floating-point arrays. By default the whole state."""
+        return state
+
+    def with_params(self, state: Any, params: Any) -> Any:
+        """The state of a learner that has learned `params`."""
+        del state  # unused: by default the parameters are the whole state
+        return params
+
+    def matching(self, target: Any, state: Any, key: Key[Array, ""]) -> Float[Array, ""]:
+        """How far the learner in a state is from that in the state `target`, which no gradient reaches.
+
+        By default half the squared distance of `params`. An inner loop whose learners have a better measure (a
+        policy's Kullback-Leibler divergence) overrides it.
+        """
+        del key  # unused: nothing is sampled by default
+        squares = jax.tree.map(lambda a, b: jnp.sum((a - b) ** 2), self.params(target), self.params(state))
+        return jnp.sum(jnp.stack(jax.tree.leaves(squares))) / 2

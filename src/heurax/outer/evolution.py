@@ -31,7 +31,13 @@ def strategies() -> dict[str, type]:
     from evosax.algorithms import algorithms
     from evosax.algorithms.distribution_based.base import DistributionBasedAlgorithm
 
-    return {name: strategy for name, strategy in algorithms.items() if issubclass(strategy, DistributionBasedAlgorithm)}
+    def fits(strategy: type) -> bool:
+        """Whether a population size and an example of theta are enough to make it."""
+        arguments = list(inspect.signature(strategy.__init__).parameters.values())[1:]
+        needed = [argument.name for argument in arguments if argument.default is inspect.Parameter.empty]
+        return issubclass(strategy, DistributionBasedAlgorithm) and needed == ["population_size", "solution"]
+
+    return {name: strategy for name, strategy in algorithms.items() if fits(strategy)}
 
 
 @struct.dataclass
@@ -157,10 +163,11 @@ class Evolution(OuterLoop):
             options["optimizer"] = self.optimizer.build(self.num_steps)
         if "std_schedule" in accepted:
             options["std_schedule"] = optax.constant_schedule(self.sigma)
-        # The example solution gives structure, shapes and dtypes only.
-        example = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), theta)
-        strategy = make(self.population_size, example, **options)
-        params = strategy.default_params
+        with jax.ensure_compile_time_eval():  # some compute their defaults with NumPy
+            # The example solution gives structure, shapes and dtypes only.
+            example = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), theta)
+            strategy = make(self.population_size, example, **options)
+            params = strategy.default_params
         return strategy, params.replace(std_init=self.sigma) if hasattr(params, "std_init") else params
 
 

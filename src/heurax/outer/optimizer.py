@@ -20,6 +20,8 @@ class OuterOptimizer:
         schedule: what follows the warm-up: `cosine` decay to `final_fraction`, or `constant`.
         final_fraction: learning rate at the end of the run, as a fraction of the peak; in [0, 1].
         clip_norm: largest global norm of the meta-gradient; > 0. `.inf` does not clip.
+        accumulate: outer steps whose meta-gradients are averaged into one update (`optax.MultiSteps`); >= 1.
+            Warm-up and decay still count outer steps.
         options: further keyword arguments of the optax function.
     """
 
@@ -29,6 +31,7 @@ class OuterOptimizer:
     schedule: Literal["cosine", "constant"] = "cosine"
     final_fraction: float = 0.0
     clip_norm: float = 1.0
+    accumulate: int = 1
     options: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -42,6 +45,8 @@ class OuterOptimizer:
             raise ValueError(f"final_fraction must be in [0, 1], got {self.final_fraction}")
         if not self.clip_norm > 0:
             raise ValueError(f"clip_norm must be > 0, got {self.clip_norm}")
+        if self.accumulate < 1:
+            raise ValueError(f"accumulate must be >= 1, got {self.accumulate}")
 
     def build(self, num_steps: int) -> optax.GradientTransformation:
         """The optax transformation for a run of `num_steps` outer steps.
@@ -58,9 +63,12 @@ class OuterOptimizer:
         )
         warmup = optax.linear_schedule(0.0, self.learning_rate, max(self.warmup_steps, 1))
         schedule = optax.join_schedules([warmup, after], [self.warmup_steps])
+        if self.accumulate > 1:
+            by_outer_step = schedule
+            schedule = lambda update: by_outer_step(update * self.accumulate)  # noqa: E731 # as the other schedules
         optimizer = getattr(optax, self.name)(schedule, **self.options)
-        return (
-            optimizer
-            if math.isinf(self.clip_norm)
-            else optax.chain(optax.clip_by_global_norm(self.clip_norm), optimizer)
-        )
+        if not math.isinf(self.clip_norm):
+            optimizer = optax.chain(optax.clip_by_global_norm(self.clip_norm), optimizer)
+        if self.accumulate > 1:
+            optimizer = optax.MultiSteps(optimizer, every_k_schedule=self.accumulate).gradient_transformation()
+        return optimizer

@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from heurax.inner import InnerLoop
+from heurax.inner import InnerLoop, StepResult
+from heurax.outer.trees import changing_part
 
-__all__ = ["Objective", "begin_window", "initial_clock", "unroll", "validate_window"]
+__all__ = ["Objective", "begin_window", "initial_clock", "unroll", "validate_remat", "validate_window"]
 
 Objective = Literal["mean", "final"]
 """What a window is judged by: the mean of its step losses, or `InnerLoop.meta_loss` at its end."""
@@ -46,17 +47,60 @@ def begin_window(clock: Int[Array, ""], num_steps: int) -> tuple[Bool[Array, ""]
     return (clock < 0) | (clock >= num_steps), jnp.mod(clock, num_steps)
 
 
+def validate_remat(remat: int | None, num_steps: int) -> None:
+    """Raise ValueError unless a whole number of blocks makes an unroll of `num_steps`."""
+    if remat is not None and (not 1 <= remat <= num_steps or num_steps % remat):
+        raise ValueError(f"remat must divide the {num_steps} inner steps that are differentiated, got {remat}")
+
+
 def unroll(
-    inner: InnerLoop, theta: Any, state: Any, key: Key[Array, ""], num_steps: int, objective: Objective
+    inner: InnerLoop,
+    theta: Any,
+    state: Any,
+    key: Key[Array, ""],
+    num_steps: int,
+    objective: Objective,
+    remat: int | None = None,
 ) -> tuple[Any, Float[Array, ""], dict[str, Float[Array, ""]]]:
     """Run one lifetime for `num_steps` inner steps.
+
+    Args:
+        inner: the inner loop.
+        theta: meta-parameters.
+        state: of the lifetime, before the steps.
+        key: a typed PRNG key.
+        num_steps: inner steps; >= 1.
+        objective: what the steps are judged by.
+        remat: length of the blocks that reverse-mode differentiation recomputes, a divisor of `num_steps`: it then
+            keeps `num_steps / remat` states, and what it needs to know of the steps of one block. None keeps what it
+            needs to know of all steps.
 
     Returns:
         The state after them, the loss that `objective` asks for, and the steps' mean metrics.
     """
     key_steps, key_end = jax.random.split(key)
-    state, results = jax.lax.scan(
-        lambda state, key: inner.step(theta, state, key), state, jax.random.split(key_steps, num_steps)
-    )
+    state, results = run_steps(inner, theta, state, jax.random.split(key_steps, num_steps), remat)
     loss = jnp.mean(results.loss) if objective == "mean" else inner.meta_loss(theta, state, key_end)
     return state, loss, jax.tree.map(jnp.mean, results.metrics)
+
+
+def run_steps(
+    inner: InnerLoop, theta: Any, state: Any, keys: Key[Array, " steps"], remat: int | None
+) -> tuple[Any, StepResult]:
+    """One inner step per key, with rematerialisation in blocks; the results are stacked."""
+
+    def step(state: Any, key: Key[Array, ""]) -> tuple[Any, StepResult]:
+        return inner.step(theta, state, key)
+
+    if remat is None:
+        return jax.lax.scan(step, state, keys)
+    pack, unpack = changing_part(
+        lambda state: step(state, keys[0])[0], state
+    )  # a block keeps what changes at its start
+
+    def run_block(packed: list[Array], keys: Key[Array, " block"]) -> tuple[list[Array], StepResult]:
+        state, results = jax.lax.scan(step, unpack(packed), keys)
+        return pack(state), results
+
+    packed, results = jax.lax.scan(jax.checkpoint(run_block, prevent_cse=False), pack(state), keys.reshape(-1, remat))
+    return unpack(packed), jax.tree.map(jnp.ravel, results)

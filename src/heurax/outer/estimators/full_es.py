@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
 from heurax.inner import InnerLoop
 from heurax.outer.estimators.evolutionary import EvolutionaryEstimator, PairResult, unroll_pair
-from heurax.outer.perturbation import antithetic, sample_noise
-from heurax.outer.unroll import Objective
+from heurax.outer.perturbation import antithetic
 
 __all__ = ["FullES"]
 
@@ -27,11 +26,9 @@ class FullES(EvolutionaryEstimator):
         num_tasks: tasks in parallel, each trained by an antithetic pair of lifetimes; >= 1.
         sigma: standard deviation of the perturbation; > 0.
         objective: `mean` of the step losses over the lifetime, or `final`: the inner loop's meta-loss at its end.
-    """
 
-    num_tasks: int = 8
-    sigma: float = 0.01
-    objective: Objective = "mean"
+    Further options: see `EvolutionaryEstimator`.
+    """
 
     def validate(self, inner: InnerLoop) -> None:
         """Fits every inner loop."""
@@ -43,11 +40,13 @@ class FullES(EvolutionaryEstimator):
     def init_pair(self, inner: InnerLoop, theta: Any, key: Key[Array, ""], index: Int[Array, ""]) -> None:
         """No state."""
 
-    def run_pair(self, inner: InnerLoop, theta: Any, state: None, key: Key[Array, ""]) -> tuple[PairResult, None]:
+    def run_pair(
+        self, inner: InnerLoop, theta: Any, state: None, key: Key[Array, ""], fraction: Float[Array, ""] | None
+    ) -> tuple[PairResult, None]:
         """Two lifetimes from beginning to end."""
         key_noise, key_init, key_unroll = jax.random.split(key, 3)
-        noise = sample_noise(key_noise, theta, self.sigma)
-        thetas = antithetic(theta, noise)
+        noise = self.draw(key_noise, theta, fraction)
+        thetas = antithetic(theta, noise.perturbation)
         states = jax.vmap(lambda theta: inner.init(theta, key_init))(thetas)
         _, losses, metrics = unroll_pair(inner, thetas, states, key_unroll, inner.num_steps, self.objective)
-        return PairResult(losses, noise, metrics), state
+        return PairResult(losses, noise.credit, metrics), state

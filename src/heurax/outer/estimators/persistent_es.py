@@ -6,12 +6,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
 from heurax.inner import InnerLoop
 from heurax.outer.estimators.evolutionary import EvolutionaryEstimator, PairResult, unroll_pair
-from heurax.outer.perturbation import antithetic, sample_noise
-from heurax.outer.unroll import Objective, begin_window, initial_clock, validate_window
+from heurax.outer.perturbation import antithetic
+from heurax.outer.truncation import ConstantLength, Truncation
 
 __all__ = ["PersistentES", "PersistentESState"]
 
@@ -41,16 +41,17 @@ class PersistentES(EvolutionaryEstimator):
         sigma: standard deviation of the perturbation; > 0.
         objective: `mean` of the step losses over the window, or `final`: the inner loop's meta-loss at its end (over a
             lifetime: the mean over all windows).
+        truncation: how long lifetimes are.
+
+    Further options: see `EvolutionaryEstimator`.
     """
 
-    num_tasks: int = 8
     window: int = 20
-    sigma: float = 0.01
-    objective: Objective = "mean"
+    truncation: Truncation = ConstantLength()
 
     def validate(self, inner: InnerLoop) -> None:
-        """The window must divide the horizon."""
-        validate_window(self.window, inner)
+        """Lifetimes must be whole numbers of windows."""
+        self.truncation.validate(inner, self.window)
 
     def inner_steps(self, inner: InnerLoop) -> int:
         """Two windows per task."""
@@ -63,19 +64,27 @@ class PersistentES(EvolutionaryEstimator):
         return PersistentESState(
             pair=jax.tree.map(lambda x: jnp.stack([x, x]), lifetime),
             noise_sum=jax.tree.map(jnp.zeros_like, theta),
-            clock=initial_clock(index, self.num_tasks, inner.num_steps, self.window),
+            clock=self.truncation.init(index, self.num_tasks, inner.num_steps, self.window),
         )
 
     def run_pair(
-        self, inner: InnerLoop, theta: Any, state: PersistentESState, key: Key[Array, ""]
+        self,
+        inner: InnerLoop,
+        theta: Any,
+        state: PersistentESState,
+        key: Key[Array, ""],
+        fraction: Float[Array, ""] | None,
     ) -> tuple[PairResult, PersistentESState]:
         """The next window of both lifetimes."""
-        key_noise, key_init, key_unroll = jax.random.split(key, 3)
-        begins, clock = begin_window(state.clock, inner.num_steps)
-        noise = sample_noise(key_noise, theta, self.sigma)
-        thetas = antithetic(theta, noise)
+        key_noise, key_init, key_unroll, key_length = jax.random.split(key, 4)
+        begins, time, clock = self.truncation.begin(state.clock, key_length, inner.num_steps, self.window)
+        noise = self.draw(key_noise, theta, fraction)
+        thetas = antithetic(theta, noise.perturbation)
         fresh = jax.vmap(lambda theta: inner.init(theta, key_init))(thetas)
         pair = jax.tree.map(lambda new, old: jnp.where(begins, new, old), fresh, state.pair)
-        noise_sum = jax.tree.map(lambda total, e: jnp.where(begins, e, total + e), state.noise_sum, noise)
+        forgets = begins | (time == 0)
+        noise_sum = jax.tree.map(lambda total, e: jnp.where(forgets, e, total + e), state.noise_sum, noise.credit)
         pair, losses, metrics = unroll_pair(inner, thetas, pair, key_unroll, self.window, self.objective)
-        return PairResult(losses, noise_sum, metrics), PersistentESState(pair, noise_sum, clock + self.window)
+        return PairResult(losses, noise_sum, metrics), PersistentESState(
+            pair, noise_sum, self.truncation.end(clock, self.window)
+        )

@@ -6,12 +6,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
 from heurax.inner import InnerLoop
 from heurax.outer.estimators.evolutionary import EvolutionaryEstimator, PairResult, unroll_pair
-from heurax.outer.perturbation import antithetic, sample_noise
-from heurax.outer.unroll import Objective, begin_window, initial_clock, validate_window
+from heurax.outer.perturbation import antithetic
+from heurax.outer.truncation import ConstantLength, Truncation
 
 __all__ = ["TruncatedES", "TruncatedESState"]
 
@@ -38,16 +38,17 @@ class TruncatedES(EvolutionaryEstimator):
         window: inner steps per estimate; divides the horizon.
         sigma: standard deviation of the perturbation; > 0.
         objective: `mean` of the step losses over the window, or `final`: the inner loop's meta-loss at its end.
+        truncation: how long lifetimes are.
+
+    Further options: see `EvolutionaryEstimator`.
     """
 
-    num_tasks: int = 8
     window: int = 20
-    sigma: float = 0.01
-    objective: Objective = "mean"
+    truncation: Truncation = ConstantLength()
 
     def validate(self, inner: InnerLoop) -> None:
-        """The window must divide the horizon."""
-        validate_window(self.window, inner)
+        """Lifetimes must be whole numbers of windows."""
+        self.truncation.validate(inner, self.window)
 
     def inner_steps(self, inner: InnerLoop) -> int:
         """Two windows per task."""
@@ -56,19 +57,26 @@ class TruncatedES(EvolutionaryEstimator):
 
     def init_pair(self, inner: InnerLoop, theta: Any, key: Key[Array, ""], index: Int[Array, ""]) -> TruncatedESState:
         """A state that the first window replaces, and a staggered clock."""
-        clock = initial_clock(index, self.num_tasks, inner.num_steps, self.window)
+        clock = self.truncation.init(index, self.num_tasks, inner.num_steps, self.window)
         return TruncatedESState(inner.init(theta, key), clock)
 
     def run_pair(
-        self, inner: InnerLoop, theta: Any, state: TruncatedESState, key: Key[Array, ""]
+        self,
+        inner: InnerLoop,
+        theta: Any,
+        state: TruncatedESState,
+        key: Key[Array, ""],
+        fraction: Float[Array, ""] | None,
     ) -> tuple[PairResult, TruncatedESState]:
         """One window, twice from a common state."""
-        key_noise, key_init, key_unroll = jax.random.split(key, 3)
-        begins, clock = begin_window(state.clock, inner.num_steps)
-        noise = sample_noise(key_noise, theta, self.sigma)
-        thetas = antithetic(theta, noise)
+        key_noise, key_init, key_unroll, key_length = jax.random.split(key, 4)
+        begins, _, clock = self.truncation.begin(state.clock, key_length, inner.num_steps, self.window)
+        noise = self.draw(key_noise, theta, fraction)
+        thetas = antithetic(theta, noise.perturbation)
         fresh = jax.vmap(lambda theta: inner.init(theta, key_init))(thetas)
         states = jax.tree.map(lambda new, old: jnp.where(begins, new, jnp.stack([old, old])), fresh, state.lifetime)
         states, losses, metrics = unroll_pair(inner, thetas, states, key_unroll, self.window, self.objective)
         lifetime = jax.tree.map(lambda x: x[0], states)
-        return PairResult(losses, noise, metrics), TruncatedESState(lifetime, clock + self.window)
+        return PairResult(losses, noise.credit, metrics), TruncatedESState(
+            lifetime, self.truncation.end(clock, self.window)
+        )
