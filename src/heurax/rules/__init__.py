@@ -1,10 +1,39 @@
 """What is discovered: rules, each a frozen dataclass whose meta-parameters `theta` the outer loop trains."""
 
 from heurax.rules.base import LearnedOptimizer, Rule
-from heurax.rules.optimizers import AdafacMLP, LearnableAdam, OptaxOptimizer
+from heurax.rules.optimizers import (
+    AdafacMLP,
+    LearnableAdam,
+    LearnableMomentum,
+    LearnableSGD,
+    MLPOptimizer,
+    OptaxOptimizer,
+)
 from heurax.rules.scalar import Scalar
 
-__all__ = ["RULES", "AdafacMLP", "LearnableAdam", "LearnedOptimizer", "OptaxOptimizer", "Rule", "Scalar"]
+__all__ = [
+    "RULES",
+    "AdafacMLP",
+    "LearnableAdam",
+    "LearnableMomentum",
+    "LearnableSGD",
+    "LearnedOptimizer",
+    "MLPOptimizer",
+    "OptaxOptimizer",
+    "Rule",
+    "Scalar",
+]
 
-RULES: dict[str, type[Rule]] = {rule.__name__: rule for rule in (AdafacMLP, LearnableAdam, OptaxOptimizer, Scalar)}
+RULES: dict[str, type[Rule]] = {
+    rule.__name__: rule
+    for rule in (
+        AdafacMLP,
+        LearnableAdam,
+        LearnableMomentum,
+        LearnableSGD,
+        MLPOptimizer,
+        OptaxOptimizer,
+        Scalar,
+    )
+}
 """Rules by name: the fixed table through which artifacts are loaded, so that an artifact cannot run code."""

@@ -1,6 +1,5 @@
 """AdafacMLP: a tiny network over momenta and Adafactor statistics (the `small_fc_lopt` of Metz et al. 2022)."""
 
-import itertools
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -69,14 +68,8 @@ class AdafacMLP(LearnedOptimizer):
         Decays start at their defaults: a learned decay is `1 - exp(10 (log(1 - default) / 10 + theta))`.
         """
         sizes = (NUM_TENSOR_FEATURES + NUM_STEP_FEATURES, self.hidden_size, self.hidden_size, 2)
-        keys = jax.random.split(key, len(sizes) - 1)
-        network = {}
-        for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
-            weight = jax.random.truncated_normal(keys[layer], -2.0, 2.0, (fan_in, fan_out))
-            network[f"w{layer}"] = weight / jnp.sqrt(jnp.float32(fan_in))
-            network[f"b{layer}"] = jnp.zeros((fan_out,), jnp.float32)
         return {
-            "network": network,
+            "network": features.init_mlp(key, sizes),
             "momentum_decays": jnp.zeros((len(MOMENTUM_DECAYS),), jnp.float32),
             "second_moment_decays": jnp.zeros((len(SECOND_MOMENT_DECAYS),), jnp.float32),
             "factored_decays": jnp.zeros((len(FACTORED_DECAYS),), jnp.float32),

@@ -19,29 +19,39 @@ those of its code.
 
 import functools
 import operator
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 
 __all__ = [
     "FactoredMoment",
+    "cast",
+    "clip_gradient",
     "decay_moments",
     "factored_axes",
     "factored_scales",
+    "fraction_embedding",
     "init_factored",
+    "init_linear",
+    "init_mlp",
     "init_moments",
+    "log_feature",
     "mlp",
+    "normalise",
     "normalised_linear",
     "safe_rsqrt",
     "state_dtype",
     "tanh_embedding",
+    "tree_dtype",
     "update_factored",
+    "update_tensors",
 ]
 
 TANH_TIMESCALES = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
+FRACTIONS = (0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0, 1.1)
 
 UNROLLED_WIDTH = 8
 """Layers up to this width are unrolled into elementwise operations, which XLA fuses with the features; wider ones are
@@ -51,6 +61,34 @@ matrix products."""
 def state_dtype(leaf: Array) -> jnp.dtype:
     """The dtype in which a leaf's accumulators live and its features are computed: float32, or float64 for float64."""
     return jnp.dtype(jnp.float64 if leaf.dtype == jnp.float64 else jnp.float32)
+
+
+def tree_dtype(tree: Any) -> jnp.dtype:
+    """The dtype of computations that concern all leaves of a tree: float64 if any leaf is float64, else float32."""
+    dtypes = [state_dtype(leaf) for leaf in jax.tree.leaves(tree)]
+    return max(dtypes, key=lambda dtype: dtype.itemsize, default=jnp.dtype(jnp.float32))
+
+
+def cast(tree: Any, dtype: jnp.dtype) -> Any:
+    """All leaves of a tree in one dtype."""
+    return jax.tree.map(lambda x: x.astype(dtype), tree)
+
+
+def update_tensors(function: Callable[..., tuple[Any, Any]], params: Any, *trees: Any) -> tuple[Any, Any]:
+    """Update every tensor of a tree on its own.
+
+    Args:
+        function: maps a parameter, and what belongs to it in each of `trees`, to its update and its new state.
+        params: the tree of parameters.
+        trees: each of the structure of `params`, with any subtree in the place of a leaf.
+
+    Returns:
+        The updates and the new states, two trees of the structure of `params`.
+    """
+    leaves, treedef = jax.tree.flatten(params)
+    columns = [treedef.flatten_up_to(tree) for tree in trees]
+    results = [function(*row) for row in zip(leaves, *columns, strict=True)]
+    return treedef.unflatten([delta for delta, _ in results]), treedef.unflatten([state for _, state in results])
 
 
 def safe_rsqrt(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -65,6 +103,26 @@ def tanh_embedding(count: Int[Array, ""], dtype: jnp.dtype) -> Float[Array, " 11
     [0.96, 0.0, -0.6]
     """
     return jnp.tanh(count.astype(dtype) / jnp.asarray(TANH_TIMESCALES, dtype) - 1)
+
+
+def fraction_embedding(count: Int[Array, ""], num_steps: int, dtype: jnp.dtype) -> Float[Array, " 9"]:
+    """Where in its training run a learner is: `tanh(10 (t / num_steps - s))` at 9 fractions `s` from 0.03 to 1.1.
+
+    >>> [round(float(x), 2) for x in fraction_embedding(jnp.int32(10), 100, jnp.dtype("float32"))[:3]]
+    [0.6, 0.0, -0.76]
+    """
+    fraction = count.astype(dtype) / jnp.asarray(num_steps, dtype)
+    return jnp.tanh(10 * (fraction - jnp.asarray(FRACTIONS, dtype)))
+
+
+def log_feature(x: Float[Array, "*shape"], scale: float = 1.0) -> Float[Array, "*shape"]:
+    """Order of magnitude, squashed: `clip(log(1e-8 + |scale x|), -5, 5)`."""
+    return jnp.clip(jnp.log(1e-8 + jnp.abs(scale * x)), -5, 5)
+
+
+def clip_gradient(gradient: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Each element clipped to [-1000, 1000]."""
+    return jnp.clip(gradient, -1000, 1000)
 
 
 # --- accumulators -----------------------------------------------------------------------------------------------------
@@ -149,6 +207,30 @@ def factored_scales(moment: FactoredMoment) -> tuple[Float[Array, "decays *row"]
 
 
 # --- network ----------------------------------------------------------------------------------------------------------
+
+
+def init_linear(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]:
+    """Weights `[..., fan_in, fan_out]`: normal, truncated at two standard deviations, std `1 / sqrt(fan_in)`."""
+    return jax.random.truncated_normal(key, -2.0, 2.0, shape, jnp.float32) / jnp.sqrt(jnp.float32(shape[-2]))
+
+
+def init_mlp(key: Key[Array, ""], sizes: Sequence[int]) -> dict[str, Array]:
+    """Weights `w0, w1, ...` (see `init_linear`) and zero biases `b0, b1, ...` of a network with these layer sizes.
+
+    >>> {name: leaf.shape for name, leaf in init_mlp(jax.random.key(0), (3, 4, 2)).items()}
+    {'w0': (3, 4), 'b0': (4,), 'w1': (4, 2), 'b1': (2,)}
+    """
+    network = {}
+    for layer, key_layer in enumerate(jax.random.split(key, len(sizes) - 1)):
+        network[f"w{layer}"] = init_linear(key_layer, (sizes[layer], sizes[layer + 1]))
+        network[f"b{layer}"] = jnp.zeros((sizes[layer + 1],), jnp.float32)
+    return network
+
+
+def normalise(x: Float[Array, "*shape"], epsilon: float) -> Float[Array, "*shape"]:
+    """Divide by the root mean square over the last two axes (all axes of a vector): `x / sqrt(epsilon + mean(x^2))`."""
+    axes = tuple(range(x.ndim))[-2:]
+    return x * jax.lax.rsqrt(epsilon + jnp.mean(jnp.square(x), axis=axes, keepdims=True))
 
 
 def normalised_linear(
