@@ -3,6 +3,7 @@
 from heurax.rules.base import LearnedOptimizer, Rule
 from heurax.rules.optimizers import (
     AdafacMLP,
+    Celo2,
     LearnableAdam,
     LearnableMomentum,
     LearnableSGD,
@@ -14,6 +15,7 @@ from heurax.rules.scalar import Scalar
 __all__ = [
     "RULES",
     "AdafacMLP",
+    "Celo2",
     "LearnableAdam",
     "LearnableMomentum",
     "LearnableSGD",
@@ -28,6 +30,7 @@ RULES: dict[str, type[Rule]] = {
     rule.__name__: rule
     for rule in (
         AdafacMLP,
+        Celo2,
         LearnableAdam,
         LearnableMomentum,
         LearnableSGD,

@@ -1,7 +1,8 @@
 """Learned optimizers: rules that map `theta` to an optax transformation, one file per family."""
 
 from heurax.rules.optimizers.adafac_mlp import AdafacMLP
+from heurax.rules.optimizers.celo2 import Celo2
 from heurax.rules.optimizers.learnable import LearnableAdam, LearnableMomentum, LearnableSGD, OptaxOptimizer
 from heurax.rules.optimizers.mlp_optimizer import MLPOptimizer
 
-__all__ = ["AdafacMLP", "LearnableAdam", "LearnableMomentum", "LearnableSGD", "MLPOptimizer", "OptaxOptimizer"]
+__all__ = ["AdafacMLP", "Celo2", "LearnableAdam", "LearnableMomentum", "LearnableSGD", "MLPOptimizer", "OptaxOptimizer"]

@@ -238,6 +238,8 @@ def normalised_linear(
     weight: Float[Array, "channels width"],
     bias: Float[Array, " width"],
     epsilon: float,
+    *,
+    per_matrix: bool = False,
 ) -> list[Float[Array, "..."]]:
     """A linear layer over channels that are each divided by their root mean square over the whole tensor.
 
@@ -249,12 +251,16 @@ def normalised_linear(
         weight: first-layer weights of these channels.
         bias: one value per output; inputs that are constant over the tensor are best folded in here.
         epsilon: added to the mean square.
+        per_matrix: take the mean over the last two axes only, for each matrix of a stack on its own.
 
     Returns:
         One array per output, each broadcastable to the tensor's shape.
     """
-    mean_squares = jnp.stack([jnp.mean(jnp.square(f)) for f in channels])
-    weight = weight * jax.lax.rsqrt(epsilon + mean_squares)[:, None]
+    if per_matrix and channels[0].ndim > 2:
+        channels = [normalise(f, epsilon) for f in channels]
+    else:
+        mean_squares = jnp.stack([jnp.mean(jnp.square(f)) for f in channels])
+        weight = weight * jax.lax.rsqrt(epsilon + mean_squares)[:, None]
     by_shape: dict[tuple[int, ...], list[int]] = {}
     for k, f in enumerate(channels):
         by_shape.setdefault(f.shape, []).append(k)

@@ -83,7 +83,7 @@ class LearnableMomentum(LearnedOptimizer):
         """`optax.sgd` with the momentum and learning rate that `theta` holds; see `LearnedOptimizer.optimizer`."""
         del num_steps  # unused: both are constant
         momentum = 1 - jnp.exp(theta["log_one_minus_momentum"])
-        return _in_state_dtype(optax.sgd(jnp.exp(theta["log_learning_rate"]), momentum=momentum))  # pyright: ignore[reportArgumentType] # a traced decay is welcome
+        return _in_state_dtype(optax.sgd(jnp.exp(theta["log_learning_rate"]), momentum=momentum))
 
 
 @dataclass(frozen=True)
