@@ -73,3 +73,27 @@ def assert_parity64(trajectory: Trajectory, optimizer: optax.GradientTransformat
         for leaf, expected in trajectory.tree(f"update64/{step}/", jnp.float64).items():
             scale = np.abs(expected).max()
             np.testing.assert_allclose(-updates[leaf], expected, rtol=0, atol=1e-7 * scale, err_msg=f"{step} {leaf}")
+
+
+def velo_theta(trajectory: Trajectory, dtype: Any = jnp.float32) -> dict[str, Any]:
+    """Meta-parameters of VeLO, Celo or Celo-Adam from their published names."""
+    names = trajectory.tree("theta/", dtype)
+
+    def layer(name: str) -> dict[str, jax.Array]:
+        return {kind: names[f"rnn_params/{name}/{kind}"] for kind in ("w", "b")}
+
+    state = {kind: names[f"lstm_init_state/{kind}"][0] for kind in ("hidden", "cell")}
+    theta = {
+        "own": layer("linear_2"),
+        "pooled": layer("linear_1"),
+        "lstm": layer("rnn/linear") | state,
+        "step_size": layer("step_size"),
+    }
+    if "rnn_params/rnn_to_controls/w" not in names:
+        return {"scheduler": theta}
+    bank = {name: names[f"ff_mod_stack/~/{name}"] for name in ("w1", "w2", "b0", "b1", "b2")}
+    groups = [names[f"ff_mod_stack/~/w0__{group}"] for group in range(14)]
+    return {
+        "bank": bank | {"w0": jnp.concatenate(groups, axis=1)},
+        "scheduler": theta | {"controls": layer("rnn_to_controls")},
+    }

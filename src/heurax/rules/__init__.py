@@ -9,6 +9,7 @@ from heurax.rules.optimizers import (
     LearnableSGD,
     MLPOptimizer,
     OptaxOptimizer,
+    VeLO,
 )
 from heurax.rules.scalar import Scalar
 
@@ -24,6 +25,7 @@ __all__ = [
     "OptaxOptimizer",
     "Rule",
     "Scalar",
+    "VeLO",
 ]
 
 RULES: dict[str, type[Rule]] = {
@@ -37,6 +39,7 @@ RULES: dict[str, type[Rule]] = {
         MLPOptimizer,
         OptaxOptimizer,
         Scalar,
+        VeLO,
     )
 }
 """Rules by name: the fixed table through which artifacts are loaded, so that an artifact cannot run code."""

@@ -4,5 +4,15 @@ from heurax.rules.optimizers.adafac_mlp import AdafacMLP
 from heurax.rules.optimizers.celo2 import Celo2
 from heurax.rules.optimizers.learnable import LearnableAdam, LearnableMomentum, LearnableSGD, OptaxOptimizer
 from heurax.rules.optimizers.mlp_optimizer import MLPOptimizer
+from heurax.rules.optimizers.velo import VeLO
 
-__all__ = ["AdafacMLP", "Celo2", "LearnableAdam", "LearnableMomentum", "LearnableSGD", "MLPOptimizer", "OptaxOptimizer"]
+__all__ = [
+    "AdafacMLP",
+    "Celo2",
+    "LearnableAdam",
+    "LearnableMomentum",
+    "LearnableSGD",
+    "MLPOptimizer",
+    "OptaxOptimizer",
+    "VeLO",
+]

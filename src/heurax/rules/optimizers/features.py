@@ -45,6 +45,7 @@ __all__ = [
     "safe_rsqrt",
     "state_dtype",
     "tanh_embedding",
+    "tensor_rows",
     "tree_dtype",
     "update_factored",
     "update_tensors",
@@ -74,6 +75,12 @@ def cast(tree: Any, dtype: jnp.dtype) -> Any:
     return jax.tree.map(lambda x: x.astype(dtype), tree)
 
 
+def tensor_rows(params: Any, *trees: Any) -> list[tuple[Any, ...]]:
+    """For each leaf of `params`, in order, what belongs to it in each of `trees`."""
+    treedef = jax.tree.structure(params)
+    return list(zip(*(treedef.flatten_up_to(tree) for tree in trees), strict=True))
+
+
 def update_tensors(function: Callable[..., tuple[Any, Any]], params: Any, *trees: Any) -> tuple[Any, Any]:
     """Update every tensor of a tree on its own.
 
@@ -85,9 +92,8 @@ def update_tensors(function: Callable[..., tuple[Any, Any]], params: Any, *trees
     Returns:
         The updates and the new states, two trees of the structure of `params`.
     """
-    leaves, treedef = jax.tree.flatten(params)
-    columns = [treedef.flatten_up_to(tree) for tree in trees]
-    results = [function(*row) for row in zip(leaves, *columns, strict=True)]
+    treedef = jax.tree.structure(params)
+    results = [function(*row) for row in tensor_rows(params, params, *trees)]
     return treedef.unflatten([delta for delta, _ in results]), treedef.unflatten([state for _, state in results])
 
 
