@@ -3,7 +3,9 @@
 from heurax.rules.base import LearnedOptimizer, Rule
 from heurax.rules.optimizers import (
     AdafacMLP,
+    Celo,
     Celo2,
+    CeloAdam,
     LearnableAdam,
     LearnableMomentum,
     LearnableSGD,
@@ -16,7 +18,9 @@ from heurax.rules.scalar import Scalar
 __all__ = [
     "RULES",
     "AdafacMLP",
+    "Celo",
     "Celo2",
+    "CeloAdam",
     "LearnableAdam",
     "LearnableMomentum",
     "LearnableSGD",
@@ -32,7 +36,9 @@ RULES: dict[str, type[Rule]] = {
     rule.__name__: rule
     for rule in (
         AdafacMLP,
+        Celo,
         Celo2,
+        CeloAdam,
         LearnableAdam,
         LearnableMomentum,
         LearnableSGD,

@@ -1,14 +1,18 @@
 """Learned optimizers: rules that map `theta` to an optax transformation, one file per family."""
 
 from heurax.rules.optimizers.adafac_mlp import AdafacMLP
+from heurax.rules.optimizers.celo import Celo
 from heurax.rules.optimizers.celo2 import Celo2
+from heurax.rules.optimizers.celo_adam import CeloAdam
 from heurax.rules.optimizers.learnable import LearnableAdam, LearnableMomentum, LearnableSGD, OptaxOptimizer
 from heurax.rules.optimizers.mlp_optimizer import MLPOptimizer
 from heurax.rules.optimizers.velo import VeLO
 
 __all__ = [
     "AdafacMLP",
+    "Celo",
     "Celo2",
+    "CeloAdam",
     "LearnableAdam",
     "LearnableMomentum",
     "LearnableSGD",

@@ -189,9 +189,7 @@ def _adam_direction() -> optax.GradientTransformation:
 
     def update(updates: optax.Updates, state: Any, params: optax.Params | None = None) -> tuple[Any, _AdamState]:
         def update_tensor(like: Array, gradient: Array, moments: Array) -> tuple[Array, Array]:
-            g = gradient.astype(moments.dtype)
-            decays = jnp.asarray(ADAM_DECAYS, moments.dtype).reshape(2, *(1,) * g.ndim)
-            moments = decays * moments + (1 - decays) * jnp.stack([g, jnp.square(g)])
+            moments = features.decay_adam_moments(moments, gradient.astype(moments.dtype), *ADAM_DECAYS)
             return (moments[0] * jax.lax.rsqrt(moments[1] + 1e-8)).astype(like.dtype), moments
 
         like = updates if params is None else params

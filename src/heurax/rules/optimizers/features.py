@@ -30,6 +30,7 @@ __all__ = [
     "FactoredMoment",
     "cast",
     "clip_gradient",
+    "decay_adam_moments",
     "decay_moments",
     "factored_axes",
     "factored_scales",
@@ -145,6 +146,14 @@ def decay_moments(
     """Exponential moving averages `m <- b m + (1 - b) x`, one per decay `b`, without bias correction."""
     b = decays.reshape(-1, *(1,) * value.ndim)
     return b * moments + (1 - b) * value[None]
+
+
+def decay_adam_moments(
+    moments: Float[Array, "2 *shape"], gradient: Float[Array, "*shape"], beta1: float, beta2: float
+) -> Float[Array, "2 *shape"]:
+    """Adam's two moments in one array, first that of `g` and then that of `g^2`, without bias correction."""
+    decays = jnp.asarray((beta1, beta2), moments.dtype).reshape(2, *(1,) * gradient.ndim)
+    return decays * moments + (1 - decays) * jnp.stack([gradient, jnp.square(gradient)])
 
 
 class FactoredMoment(NamedTuple):

@@ -1,7 +1,7 @@
 """Scale-free features of a training loss: how averages of the loss at neighbouring time scales compare.
 
-Averages of the loss are kept at 10 half-lives between 10 updates and the horizon. Feature `j` compares the average at
-half-life `j` with the slower one at `j + 1`, both above the smallest value that the faster one ever had: it is
+Averages of the loss are kept at 10 time scales between 10 updates and the horizon. Feature `j` compares the average at
+time scale `j` with the slower one at `j + 1`, both above the smallest value that the faster one ever had: it is
 negative while the loss falls, and close to 0 when it stands still.
 
 Source: `BufferLossAccumulators` of google/learned_optimization.
@@ -14,8 +14,8 @@ from jaxtyping import Array, Float, Int
 
 __all__ = ["NUM_LOSS_FEATURES", "LossAverages", "init_loss_averages", "loss_features", "update_loss_averages"]
 
-NUM_HALF_LIVES = 10
-NUM_LOSS_FEATURES = NUM_HALF_LIVES - 1
+NUM_TIMESCALES = 10
+NUM_LOSS_FEATURES = NUM_TIMESCALES - 1
 
 
 class LossAverages(NamedTuple):
@@ -27,7 +27,7 @@ class LossAverages(NamedTuple):
 
 def init_loss_averages(dtype: jnp.dtype) -> LossAverages:
     """Averages that have seen no loss."""
-    return LossAverages(jnp.zeros((NUM_HALF_LIVES,), dtype), jnp.full((NUM_HALF_LIVES,), jnp.inf, dtype))
+    return LossAverages(jnp.zeros((NUM_TIMESCALES,), dtype), jnp.full((NUM_TIMESCALES,), jnp.inf, dtype))
 
 
 def update_loss_averages(
@@ -39,7 +39,7 @@ def update_loss_averages(
         averages: the averages so far.
         loss: the training loss, in their dtype.
         count: number of losses that they have seen.
-        horizon: the longest half-life, in updates.
+        horizon: the longest time scale, in updates.
     """
     decays = _decays(horizon, averages.means.dtype)
     correction = 1 - decays ** (count + 1).astype(decays.dtype)
@@ -55,7 +55,7 @@ def loss_features(averages: LossAverages, count: Int[Array, ""], horizon: int) -
     Args:
         averages: averages that have seen the current loss.
         count: number of losses that they had seen before it.
-        horizon: the longest half-life, in updates.
+        horizon: the longest time scale, in updates.
     """
     decays = _decays(horizon, averages.means.dtype)
     means = averages.means / (1 - decays ** (count + 1).astype(decays.dtype))
@@ -65,6 +65,6 @@ def loss_features(averages: LossAverages, count: Int[Array, ""], horizon: int) -
 
 
 def _decays(horizon: int, dtype: jnp.dtype) -> Float[Array, " 10"]:
-    """Decays of half-lives from 10 to `horizon`, evenly spaced in their logarithm (not the 2 of a true half-life)."""
-    exponents = jnp.linspace(1.0, jnp.log10(jnp.asarray(horizon, dtype)), NUM_HALF_LIVES, dtype=dtype)
+    """`exp(-1 / h)` for time scales `h` from 10 to `horizon`, evenly spaced in their logarithm."""
+    exponents = jnp.linspace(1.0, jnp.log10(jnp.asarray(horizon, dtype)), NUM_TIMESCALES, dtype=dtype)
     return jnp.exp(-1 / 10**exponents)

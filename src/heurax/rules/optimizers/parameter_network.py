@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Key
 
 from heurax.rules.optimizers import adafactor, features
 
-__all__ = ["PER_PARAMETER_SIZES", "init_bank", "mix_bank", "network_step"]
+__all__ = ["PER_PARAMETER_SIZES", "init_bank", "mix_bank", "network_step", "unstack_networks"]
 
 PER_PARAMETER_SIZES = (adafactor.NUM_CHANNELS, 4, 4, 3)
 STEP_MULT = 0.001
@@ -24,6 +24,12 @@ def mix_bank(bank: Any, controls: Float[Array, "rows bank"], scale: float) -> An
     """Weights of one network per row, `scale * mean_k(controls_k bank_k)`: the mean over the bank, not the sum."""
     scale = scale / controls.shape[1]
     return jax.tree.map(lambda w: scale * jnp.tensordot(controls, w, axes=(1, 0)), bank)
+
+
+def unstack_networks(networks: Any) -> list[Any]:
+    """The networks that are stacked along the first axis, one by one."""
+    num_networks = len(jax.tree.leaves(networks)[0])
+    return [jax.tree.map(lambda w, i=i: w[i], networks) for i in range(num_networks)]
 
 
 def network_step(

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, Key
 from heurax.rules.base import LearnedOptimizer
 from heurax.rules.optimizers import adafactor, features, scheduler
 from heurax.rules.optimizers.loss_features import LossAverages, init_loss_averages, update_loss_averages
-from heurax.rules.optimizers.parameter_network import init_bank, mix_bank, network_step
+from heurax.rules.optimizers.parameter_network import init_bank, mix_bank, network_step, unstack_networks
 from heurax.rules.optimizers.recurrent import LSTMState, initial_lstm_state, linear
 
 __all__ = ["VeLO", "VeLOState"]
@@ -125,19 +125,20 @@ class VeLO(LearnedOptimizer):
             step_sizes = linear(theta_lstm["step_size"], lstm.hidden)[:, 0]
 
             def update_tensor(
-                param: Array, gradient: Array, accumulators: adafactor.Accumulators, row: Any
+                param: Array, gradient: Array, accumulators: adafactor.Accumulators, network: Any, step_size: Array
             ) -> tuple[Array, adafactor.Accumulators]:
-                network, step_size = row
                 return network_step(
                     network, param, gradient, accumulators, DECAYS, scale=step_size, param_scale=self.param_scale
                 )
 
-            treedef = jax.tree.structure(params)
-            per_tensor = treedef.unflatten(
-                [(jax.tree.map(lambda w, i=i: w[i], networks), step_sizes[i]) for i in range(len(rows))]
-            )
+            unflatten = jax.tree.structure(params).unflatten
             deltas, accumulators = features.update_tensors(
-                update_tensor, params, updates, state.accumulators, per_tensor
+                update_tensor,
+                params,
+                updates,
+                state.accumulators,
+                unflatten(unstack_networks(networks)),
+                unflatten(list(step_sizes)),
             )
             next_lstm = state.lstm if self.bugged_lstm_state else lstm
             return deltas, VeLOState(state.count + 1, averages, next_lstm, accumulators)
