@@ -75,6 +75,17 @@ def assert_parity64(trajectory: Trajectory, optimizer: optax.GradientTransformat
             np.testing.assert_allclose(-updates[leaf], expected, rtol=0, atol=1e-7 * scale, err_msg=f"{step} {leaf}")
 
 
+def adafac_mlp_theta(trajectory: Trajectory, dtype: Any = jnp.float32) -> dict[str, Any]:
+    """Meta-parameters of AdafacMLP from their published names."""
+    theta = trajectory.tree("theta/", dtype)
+    return {
+        "network": {name.removeprefix("nn/~/"): leaf for name, leaf in theta.items() if name.startswith("nn")},
+        "momentum_decays": theta["momentum_decays"],
+        "second_moment_decays": theta["rms_decays"],
+        "factored_decays": theta["adafactor_decays"],
+    }
+
+
 def velo_theta(trajectory: Trajectory, dtype: Any = jnp.float32) -> dict[str, Any]:
     """Meta-parameters of VeLO, Celo or Celo-Adam from their published names."""
     names = trajectory.tree("theta/", dtype)

@@ -10,6 +10,7 @@ from heurax.rules.optimizers import (
     LearnableMomentum,
     LearnableSGD,
     MLPOptimizer,
+    MuP,
     OptaxOptimizer,
     VeLO,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "LearnableSGD",
     "LearnedOptimizer",
     "MLPOptimizer",
+    "MuP",
     "OptaxOptimizer",
     "Rule",
     "Scalar",
@@ -43,6 +45,7 @@ RULES: dict[str, type[Rule]] = {
         LearnableMomentum,
         LearnableSGD,
         MLPOptimizer,
+        MuP,
         OptaxOptimizer,
         Scalar,
         VeLO,

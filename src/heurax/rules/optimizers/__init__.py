@@ -6,6 +6,7 @@ from heurax.rules.optimizers.celo2 import Celo2
 from heurax.rules.optimizers.celo_adam import CeloAdam
 from heurax.rules.optimizers.learnable import LearnableAdam, LearnableMomentum, LearnableSGD, OptaxOptimizer
 from heurax.rules.optimizers.mlp_optimizer import MLPOptimizer
+from heurax.rules.optimizers.mup import MuP
 from heurax.rules.optimizers.velo import VeLO
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "LearnableMomentum",
     "LearnableSGD",
     "MLPOptimizer",
+    "MuP",
     "OptaxOptimizer",
     "VeLO",
 ]

@@ -154,8 +154,7 @@ class Celo2(LearnedOptimizer):
         """Who updates each tensor: `learned` or `adam`."""
 
         def label(path: Any, leaf: Array) -> str:
-            name = jax.tree_util.keystr(path, simple=True, separator="/")
-            by_path = bool(self.route_paths) and re.search(self.route_paths, name) is not None
+            by_path = bool(self.route_paths) and re.search(self.route_paths, features.path_name(path)) is not None
             return "adam" if by_path or (self.route_vectors and leaf.ndim < 2) else "learned"
 
         return jax.tree.map_with_path(label, params)

@@ -43,6 +43,7 @@ __all__ = [
     "mlp",
     "normalise",
     "normalised_linear",
+    "path_name",
     "safe_rsqrt",
     "state_dtype",
     "tanh_embedding",
@@ -74,6 +75,11 @@ def tree_dtype(tree: Any) -> jnp.dtype:
 def cast(tree: Any, dtype: jnp.dtype) -> Any:
     """All leaves of a tree in one dtype."""
     return jax.tree.map(lambda x: x.astype(dtype), tree)
+
+
+def path_name(path: Any) -> str:
+    """The `/`-joined name of a leaf, from a path of `jax.tree_util`."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
 def tensor_rows(params: Any, *trees: Any) -> list[tuple[Any, ...]]:
