@@ -11,6 +11,7 @@ from heurax.rules.optimizers import (
     LearnableSGD,
     MLPOptimizer,
     MuP,
+    NNAdam,
     OptaxOptimizer,
     VeLO,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "LearnedOptimizer",
     "MLPOptimizer",
     "MuP",
+    "NNAdam",
     "OptaxOptimizer",
     "Rule",
     "Scalar",
@@ -48,6 +50,7 @@ RULES: dict[str, type[Rule]] = {
         MuP,
         OptaxOptimizer,
         Scalar,
+        NNAdam,
         VeLO,
     )
 }

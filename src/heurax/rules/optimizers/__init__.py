@@ -7,6 +7,7 @@ from heurax.rules.optimizers.celo_adam import CeloAdam
 from heurax.rules.optimizers.learnable import LearnableAdam, LearnableMomentum, LearnableSGD, OptaxOptimizer
 from heurax.rules.optimizers.mlp_optimizer import MLPOptimizer
 from heurax.rules.optimizers.mup import MuP
+from heurax.rules.optimizers.nn_adam import NNAdam
 from heurax.rules.optimizers.velo import VeLO
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "LearnableSGD",
     "MLPOptimizer",
     "MuP",
+    "NNAdam",
     "OptaxOptimizer",
     "VeLO",
 ]

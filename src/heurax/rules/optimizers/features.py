@@ -155,7 +155,10 @@ def decay_moments(
 
 
 def decay_adam_moments(
-    moments: Float[Array, "2 *shape"], gradient: Float[Array, "*shape"], beta1: float, beta2: float
+    moments: Float[Array, "2 *shape"],
+    gradient: Float[Array, "*shape"],
+    beta1: Float[Array, ""] | float,
+    beta2: Float[Array, ""] | float,
 ) -> Float[Array, "2 *shape"]:
     """Adam's two moments in one array, first that of `g` and then that of `g^2`, without bias correction."""
     decays = jnp.asarray((beta1, beta2), moments.dtype).reshape(2, *(1,) * gradient.ndim)
