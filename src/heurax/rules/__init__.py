@@ -2,6 +2,7 @@
 
 from heurax.rules.base import LearnedOptimizer, Rule
 from heurax.rules.optimizers import (
+    RNNMLP,
     AdafacMLP,
     Celo,
     Celo2,
@@ -18,6 +19,7 @@ from heurax.rules.optimizers import (
 from heurax.rules.scalar import Scalar
 
 __all__ = [
+    "RNNMLP",
     "RULES",
     "AdafacMLP",
     "Celo",
@@ -51,6 +53,7 @@ RULES: dict[str, type[Rule]] = {
         OptaxOptimizer,
         Scalar,
         NNAdam,
+        RNNMLP,
         VeLO,
     )
 }

@@ -8,9 +8,11 @@ from heurax.rules.optimizers.learnable import LearnableAdam, LearnableMomentum, 
 from heurax.rules.optimizers.mlp_optimizer import MLPOptimizer
 from heurax.rules.optimizers.mup import MuP
 from heurax.rules.optimizers.nn_adam import NNAdam
+from heurax.rules.optimizers.rnn_mlp import RNNMLP
 from heurax.rules.optimizers.velo import VeLO
 
 __all__ = [
+    "RNNMLP",
     "AdafacMLP",
     "Celo",
     "Celo2",
