@@ -10,7 +10,7 @@ from heurax.rules import RNNMLP
 FILES = {
     "rnn_mlp_lopt": RNNMLP(),
     "rnn_mlp_lopt_edge": RNNMLP(lstm_hidden_size=16),
-    "rnn_mlp_lopt_celo": RNNMLP(lstm_hidden_size=16, loss_epsilon=1e-7),
+    "rnn_mlp_lopt_celo": RNNMLP(lstm_hidden_size=16),
 }
 
 
@@ -58,7 +58,6 @@ def test_a_missing_loss_is_named():
     [
         ({"hidden_size": 0}, "hidden_size must be >= 1, got 0"),
         ({"lstm_hidden_size": 0}, "lstm_hidden_size must be >= 1, got 0"),
-        ({"loss_epsilon": 0.0}, r"loss_epsilon must be > 0, got 0\.0"),
     ],
 )
 def test_bad_fields(fields, message):

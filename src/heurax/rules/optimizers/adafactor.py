@@ -1,6 +1,6 @@
 """Momenta, second moments and Adafactor statistics of a tensor, and the channels that AdafacMLP, VeLO and Celo read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -21,26 +21,26 @@ __all__ = [
     "update_accumulators",
 ]
 
-CHANNELS = (
-    "gradient",
-    "clipped_gradient",
-    "param",
-    "momentum",
-    "second_moment",
-    "scaled_momentum",
-    "rsqrt",
-    "factored_gradient",
-    "scaled_gradient",
-    "row",
-    "col",
-    "row_rsqrt",
-    "col_rsqrt",
-    "factored_momentum",
-)
-"""Groups of channels in the order of the first-layer weights of VeLO, Celo and Celo2."""
+CHANNELS = {
+    "gradient": 1,
+    "clipped_gradient": 1,
+    "param": 1,
+    "momentum": 3,
+    "second_moment": 1,
+    "scaled_momentum": 3,
+    "rsqrt": 1,
+    "factored_gradient": 3,
+    "scaled_gradient": 1,
+    "row": 3,
+    "col": 3,
+    "row_rsqrt": 3,
+    "col_rsqrt": 3,
+    "factored_momentum": 3,
+}
+"""Groups of channels, in the order of the first-layer weights of VeLO, Celo and Celo2, and their sizes with three
+momenta, one second moment and three factored ones."""
 
-NUM_CHANNELS = 30
-"""Channels in all groups, with three momenta, one second moment and three factored ones."""
+NUM_CHANNELS = sum(CHANNELS.values())
 
 NUM_VECTOR_CHANNELS = 15
 """Channels before the row and column statistics, which mean nothing for a vector."""
@@ -133,7 +133,7 @@ def tensor_channels(
 
 
 def ordered_channels(
-    groups: dict[str, Sequence[Float[Array, "..."]]], names: Sequence[str] = CHANNELS
+    groups: dict[str, Sequence[Float[Array, "..."]]], names: Iterable[str] = CHANNELS
 ) -> list[Float[Array, "..."]]:
     """The channels of the named groups as one list."""
     return [channel for name in names for channel in groups[name]]

@@ -63,12 +63,12 @@ class RNNMLP(LearnedOptimizer):
     `value=`; `num_steps` is not used.
 
     Source: Metz et al. 2020, arXiv:2009.11243 (`RNNMLPLOpt` of google/learned_optimization, reproduced to float32
-    rounding). The original can be told a validation loss; here it counts as 0, as it does there until the first one.
+    rounding). The original can be told a validation loss; here it counts as 0, as it does there until the first one,
+    and so an epsilon in which the Celo repository's copy differs does not matter.
 
     Args:
         hidden_size: width of both hidden layers of the MLP; >= 1.
         lstm_hidden_size: size of the LSTM; >= 1.
-        loss_epsilon: added to the bias correction of the loss averages; > 0. The Celo repository's copy has 1e-7.
 
     >>> theta = RNNMLP().init(jax.random.key(0))
     >>> sum(leaf.size for leaf in jax.tree.leaves(theta))
@@ -77,14 +77,11 @@ class RNNMLP(LearnedOptimizer):
 
     hidden_size: int = 32
     lstm_hidden_size: int = 64
-    loss_epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
         for name in ("hidden_size", "lstm_hidden_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
-        if not self.loss_epsilon > 0:
-            raise ValueError(f"loss_epsilon must be > 0, got {self.loss_epsilon}")
 
     def init(self, key: Key[Array, ""]) -> dict[str, Any]:
         """Layers as in `features.init_linear`; first messages are normal; the LSTM starts from 0."""
@@ -139,7 +136,7 @@ class RNNMLP(LearnedOptimizer):
 
             mean = LOSS_DECAY * state.loss_mean + (1 - LOSS_DECAY) * loss
             variance = LOSS_DECAY * state.loss_variance + (1 - LOSS_DECAY) * jnp.square(mean - loss)
-            losses = self._normalised_losses(loss, mean, variance, state.count)
+            losses = _normalised_losses(loss, mean, variance, state.count)
             gradients, gradient_scale = _clip_gradients(params, updates, state.gradient_scale, state.count)
             accumulated = jax.tree.structure(params).unflatten(
                 [_accumulate(g, tensor) for g, tensor in features.tensor_rows(params, gradients, state.tensors)]
@@ -164,14 +161,13 @@ class RNNMLP(LearnedOptimizer):
 
         return optax.GradientTransformationExtraArgs(init, update)
 
-    def _normalised_losses(
-        self, loss: Array, mean: Array, variance: Array, count: Int[Array, ""]
-    ) -> Float[Array, " 2"]:
-        """Training loss, and a validation loss of 0, relative to mean and spread of the training loss."""
-        decayed = jnp.asarray(LOSS_DECAY, loss.dtype) ** (count + 1).astype(loss.dtype)
-        correction = 1 / (1 - decayed + self.loss_epsilon)
-        values = jnp.stack([loss, jnp.zeros_like(loss)])
-        return jnp.clip((values - correction * mean) * jax.lax.rsqrt(correction * variance + 1e-8), -5, 5)
+
+def _normalised_losses(loss: Array, mean: Array, variance: Array, count: Int[Array, ""]) -> Float[Array, " 2"]:
+    """Training loss, and a validation loss of 0, relative to mean and spread of the training loss."""
+    decayed = jnp.asarray(LOSS_DECAY, loss.dtype) ** (count + 1).astype(loss.dtype)
+    correction = 1 / (1 - decayed + 1e-8)
+    values = jnp.stack([loss, jnp.zeros_like(loss)])
+    return jnp.clip((values - correction * mean) * jax.lax.rsqrt(correction * variance + 1e-8), -5, 5)
 
 
 def _clip_gradients(
