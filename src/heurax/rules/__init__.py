@@ -13,6 +13,7 @@ from heurax.rules.optimizers import (
     MLPOptimizer,
     MuP,
     NNAdam,
+    Open,
     OptaxOptimizer,
     VeLO,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "MLPOptimizer",
     "MuP",
     "NNAdam",
+    "Open",
     "OptaxOptimizer",
     "Rule",
     "Scalar",
@@ -54,6 +56,7 @@ RULES: dict[str, type[Rule]] = {
         Scalar,
         NNAdam,
         RNNMLP,
+        Open,
         VeLO,
     )
 }

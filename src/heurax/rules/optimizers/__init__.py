@@ -8,6 +8,7 @@ from heurax.rules.optimizers.learnable import LearnableAdam, LearnableMomentum, 
 from heurax.rules.optimizers.mlp_optimizer import MLPOptimizer
 from heurax.rules.optimizers.mup import MuP
 from heurax.rules.optimizers.nn_adam import NNAdam
+from heurax.rules.optimizers.open_optimizer import Open
 from heurax.rules.optimizers.rnn_mlp import RNNMLP
 from heurax.rules.optimizers.velo import VeLO
 
@@ -23,6 +24,7 @@ __all__ = [
     "MLPOptimizer",
     "MuP",
     "NNAdam",
+    "Open",
     "OptaxOptimizer",
     "VeLO",
 ]

@@ -39,6 +39,7 @@ __all__ = [
     "init_linear",
     "init_mlp",
     "init_moments",
+    "linear",
     "log_feature",
     "mlp",
     "normalise",
@@ -321,15 +322,18 @@ def mlp(
         One array per output unit.
     """
     for weight, bias in layers:
-        hidden = [jax.nn.relu(h) for h in hidden]
-        if max(weight.shape) <= UNROLLED_WIDTH:
-            hidden = [
-                _sum([bias[j], *(weight[i, j] * h for i, h in enumerate(hidden))]) for j in range(weight.shape[1])
-            ]
-        else:
-            stacked = jnp.tensordot(weight, jnp.stack(jnp.broadcast_arrays(*hidden)), axes=(0, 0))
-            hidden = list(stacked + bias.reshape(-1, *(1,) * (stacked.ndim - 1)))
+        hidden = linear([jax.nn.relu(h) for h in hidden], weight, bias)
     return list(hidden)
+
+
+def linear(
+    channels: Sequence[Float[Array, "..."]], weight: Float[Array, "channels width"], bias: Float[Array, " width"]
+) -> list[Float[Array, "..."]]:
+    """A linear layer over channels: `y_j = bias_j + sum_k weight_kj f_k`, one array per output."""
+    if max(weight.shape) <= UNROLLED_WIDTH:
+        return [_sum([bias[j], *(weight[k, j] * f for k, f in enumerate(channels))]) for j in range(weight.shape[1])]
+    stacked = jnp.tensordot(weight, jnp.stack(jnp.broadcast_arrays(*channels)), axes=(0, 0))
+    return list(stacked + bias.reshape(-1, *(1,) * (stacked.ndim - 1)))
 
 
 def _sum(terms: Iterable[Array]) -> Array:
