@@ -265,6 +265,7 @@ def normalised_linear(
     epsilon: float,
     *,
     per_matrix: bool = False,
+    unroll: bool = True,
 ) -> list[Float[Array, "..."]]:
     """A linear layer over channels that are each divided by their root mean square over the whole tensor.
 
@@ -277,6 +278,9 @@ def normalised_linear(
         bias: one value per output; inputs that are constant over the tensor are best folded in here.
         epsilon: added to the mean square.
         per_matrix: take the mean over the last two axes only, for each matrix of a stack on its own.
+        unroll: whether layers up to `UNROLLED_WIDTH` are. Not where outputs of hidden layers are averaged over the
+            tensor: compiling `RNNMLP` at width 8 took over 20 GB, presumably because XLA repeats the network in every
+            average.
 
     Returns:
         One array per output, each broadcastable to the tensor's shape.
@@ -290,7 +294,7 @@ def normalised_linear(
     for k, f in enumerate(channels):
         by_shape.setdefault(f.shape, []).append(k)
 
-    if weight.shape[1] <= UNROLLED_WIDTH:
+    if unroll and weight.shape[1] <= UNROLLED_WIDTH:
 
         def output(j: int) -> Array:
             # Small arrays (rows, columns) are summed first, then broadcast once.
@@ -311,26 +315,33 @@ def normalised_linear(
 def mlp(
     hidden: Sequence[Float[Array, "..."]],
     layers: Sequence[tuple[Float[Array, "_ _"], Float[Array, " _"]]],
+    *,
+    unroll: bool = True,
 ) -> list[Float[Array, "..."]]:
     """The rest of the network: ReLU, then linear, for each of the remaining layers.
 
     Args:
         hidden: pre-activations of the first hidden layer, one array per unit (see `normalised_linear`).
         layers: `(weight, bias)` of each following layer.
+        unroll: see `normalised_linear`.
 
     Returns:
         One array per output unit.
     """
     for weight, bias in layers:
-        hidden = linear([jax.nn.relu(h) for h in hidden], weight, bias)
+        hidden = linear([jax.nn.relu(h) for h in hidden], weight, bias, unroll=unroll)
     return list(hidden)
 
 
 def linear(
-    channels: Sequence[Float[Array, "..."]], weight: Float[Array, "channels width"], bias: Float[Array, " width"]
+    channels: Sequence[Float[Array, "..."]],
+    weight: Float[Array, "channels width"],
+    bias: Float[Array, " width"],
+    *,
+    unroll: bool = True,
 ) -> list[Float[Array, "..."]]:
     """A linear layer over channels: `y_j = bias_j + sum_k weight_kj f_k`, one array per output."""
-    if max(weight.shape) <= UNROLLED_WIDTH:
+    if unroll and max(weight.shape) <= UNROLLED_WIDTH:
         return [_sum([bias[j], *(weight[k, j] * f for k, f in enumerate(channels))]) for j in range(weight.shape[1])]
     stacked = jnp.tensordot(weight, jnp.stack(jnp.broadcast_arrays(*channels)), axes=(0, 0))
     return list(stacked + bias.reshape(-1, *(1,) * (stacked.ndim - 1)))

@@ -239,8 +239,9 @@ def _update_tensor(
         theta["w0"][:NUM_ELEMENT_FEATURES],
         theta["b0"] + shared @ theta["w0"][NUM_ELEMENT_FEATURES:],
         epsilon=1e-5,
+        unroll=False,
     )
-    hidden = features.mlp(hidden, [(theta["w1"], theta["b1"])])
+    hidden = features.mlp(hidden, [(theta["w1"], theta["b1"])], unroll=False)
     direction, magnitude = features.mlp(hidden, [(theta["w2"][:, :2], theta["b2"][:2])])
     # The last layer is linear, so the mean over elements of its outputs is that of its inputs, mapped.
     mean_hidden = jnp.stack([jnp.mean(jax.nn.relu(h)) for h in hidden])
