@@ -52,11 +52,11 @@ RULES: dict[str, type[Rule]] = {
         LearnableSGD,
         MLPOptimizer,
         MuP,
-        OptaxOptimizer,
-        Scalar,
         NNAdam,
-        RNNMLP,
         Open,
+        OptaxOptimizer,
+        RNNMLP,
+        Scalar,
         VeLO,
     )
 }

@@ -19,7 +19,9 @@ SMALL = {
 }
 OPTIMIZERS = {name: rule(**SMALL.get(name, {})) for name, rule in RULES.items() if issubclass(rule, LearnedOptimizer)}
 every_rule = pytest.mark.parametrize("name", OPTIMIZERS)
-NUM_STEPS = 4
+HORIZON = 100
+LOSSES = np.array([3.0, 1.0, 2.0, 0.5], np.float32)
+"""Losses that rules are told. The true ones hardly move in so few updates: loss features would be mostly rounding."""
 
 
 def theta_of(rule, seed=0):
@@ -41,15 +43,15 @@ def make_params(dtype=jnp.float32):
     return {"layers": [tree, None], "empty": {}}
 
 
-def unroll(optimizer, params, num_steps=NUM_STEPS):
+def unroll(optimizer, params):
     """Minimise the sum of squares; returns (params, state)."""
 
-    def step(carry, _):
+    def step(carry, value):
         params, state = carry
-        updates, state = optimizer.update(params, state, params, value=loss(params))
+        updates, state = optimizer.update(params, state, params, value=value)
         return (optax.apply_updates(params, updates), state), None
 
-    return jax.lax.scan(step, (params, optimizer.init(params)), length=num_steps)[0]
+    return jax.lax.scan(step, (params, optimizer.init(params)), jnp.asarray(LOSSES))[0]
 
 
 def loss(params):
@@ -69,7 +71,7 @@ def test_the_table_has_every_rule(name):
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_state_is_a_fixed_point_and_updates_keep_dtypes(name, dtype):
     rule, params = OPTIMIZERS[name], make_params(dtype)
-    optimizer = rule.optimizer(theta_of(rule), 10)
+    optimizer = rule.optimizer(theta_of(rule), HORIZON)
     state = jax.eval_shape(optimizer.init, params)
     updates, next_state = jax.eval_shape(lambda p, s: optimizer.update(p, s, p, value=jnp.float32(1.0)), params, state)
     describe = lambda tree: jax.tree.map(lambda x: (x.shape, x.dtype, getattr(x, "weak_type", False)), tree)  # noqa: E731
@@ -82,29 +84,31 @@ def test_state_is_a_fixed_point_and_updates_keep_dtypes(name, dtype):
 @every_rule
 def test_jit_equals_eager_and_compiles_once(name):
     rule, params = OPTIMIZERS[name], make_params()
-    optimizer = rule.optimizer(theta_of(rule), 10)
+    optimizer = rule.optimizer(theta_of(rule), HORIZON)
     update = jax.jit(optimizer.update)
     eager_state = jit_state = optimizer.init(params)
-    for _ in range(2):
-        eager, eager_state = optimizer.update(params, eager_state, params, value=loss(params))
-        jitted, jit_state = update(params, jit_state, params, value=loss(params))
+    for value in jnp.asarray(LOSSES[:2]):
+        eager, eager_state = optimizer.update(params, eager_state, params, value=value)
+        jitted, jit_state = update(params, jit_state, params, value=value)
         assert_close(jitted, eager)
     assert update._cache_size() == 1
 
 
 @every_rule
 def test_vmap_over_theta_equals_a_loop(name):
-    rule, params = OPTIMIZERS[name], make_params()
+    rule, params = OPTIMIZERS[name], {"matrix": make_params()["layers"][0]["matrix"]}
     thetas = [theta_of(rule, seed) for seed in range(2)]
-    run = jax.jit(lambda theta: unroll(rule.optimizer(theta, 10), params)[0])
+    run = jax.jit(lambda theta: unroll(rule.optimizer(theta, HORIZON), params)[0])
     stacked = jax.vmap(run)(jax.tree.map(lambda *x: jnp.stack(x), *thetas))
     assert_close(stacked, jax.tree.map(lambda *x: jnp.stack(x), *[run(theta) for theta in thetas]))
 
 
+@pytest.mark.slow
 @every_rule
 def test_gradient_with_respect_to_theta_is_finite_and_nonzero(name):
-    rule, params = OPTIMIZERS[name], make_params()
-    gradient = jax.jit(jax.grad(lambda theta: loss(unroll(rule.optimizer(theta, 10), params)[0])))(theta_of(rule))
+    rule, params = OPTIMIZERS[name], make_params()["layers"][0]
+    params = {"matrix": params["matrix"], "vector": params["vector"]}
+    gradient = jax.jit(jax.grad(lambda theta: loss(unroll(rule.optimizer(theta, HORIZON), params)[0])))(theta_of(rule))
     for path, leaf in jax.tree.leaves_with_path(gradient):
         assert np.isfinite(leaf).all(), path
         assert np.any(leaf != 0), path
@@ -113,7 +117,7 @@ def test_gradient_with_respect_to_theta_is_finite_and_nonzero(name):
 @every_rule
 def test_a_tree_without_tensors_and_masked_tensors(name):
     rule, params = OPTIMIZERS[name], make_params()
-    optimizer = rule.optimizer(theta_of(rule), 10)
+    optimizer = rule.optimizer(theta_of(rule), HORIZON)
     assert optimizer.update({}, optimizer.init({}), {}, value=jnp.float32(1.0))[0] == {}
     masked = optax.masked(optimizer, jax.tree.map(lambda x: x.ndim > 1, params))
     updates, _ = masked.update(params, masked.init(params), params, value=jnp.float32(1.0))
