@@ -75,8 +75,7 @@ def save(path: str | os.PathLike[str], artifact: Artifact, *, overwrite: bool = 
     description = {
         "schema_version": SCHEMA_VERSION,
         "kind": _kind(artifact.rule),
-        "rule": type(artifact.rule).__name__,
-        "arguments": dataclasses.asdict(artifact.rule),  # pyright: ignore[reportArgumentType] # rules are dataclasses
+        **_describe(artifact.rule),
         "provenance": artifact.provenance,
     }
     with replace_directory(path) as temporary:
@@ -115,6 +114,15 @@ def _kind(rule: Rule) -> str:
     return "learned_optimizer" if isinstance(rule, LearnedOptimizer) else "rule"
 
 
+def _describe(rule: Rule) -> dict[str, Any]:
+    """A rule's name and its fields; a field that is itself a rule is described in the same way."""
+    fields = {f.name: getattr(rule, f.name) for f in dataclasses.fields(rule)}  # pyright: ignore[reportArgumentType] # rules are dataclasses
+    return {
+        "rule": type(rule).__name__,
+        "arguments": {name: _describe(value) if isinstance(value, Rule) else value for name, value in fields.items()},
+    }
+
+
 def _named_leaves(theta: Any) -> dict[str, Any]:
     """Leaves by their path in the tree; a theta that is a single array is called `theta`."""
     leaves = jax.tree.leaves_with_path(theta)
@@ -127,11 +135,22 @@ def _rule(path: Path, description: Any) -> Rule:
     version = description["schema_version"]
     if version != SCHEMA_VERSION:
         raise HeuraxError(f"{path} has schema_version {version!r}; this version of heurax reads {SCHEMA_VERSION}")
+    return _build(path, description)
+
+
+def _build(path: Path, description: dict[str, Any]) -> Rule:
+    """The rule that `_describe` described."""
     name, arguments = description.get("rule"), description.get("arguments", {})
     if name not in RULES:
         raise HeuraxError(f"{path} names an unknown rule {name!r}; known are {', '.join(RULES)}")
+
+    def value(x: Any) -> Any:
+        if isinstance(x, dict) and x.keys() == {"rule", "arguments"}:
+            return _build(path, x)
+        return tuple(x) if isinstance(x, list) else x
+
     try:
-        return RULES[name](**{k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()})
+        return RULES[name](**{k: value(v) for k, v in arguments.items()})
     except (TypeError, ValueError, AttributeError) as error:
         raise HeuraxError(f"{path} does not describe a {name}: {error}") from error
 

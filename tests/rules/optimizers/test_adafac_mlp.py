@@ -10,27 +10,21 @@ from heurax.rules import AdafacMLP
 FILES = {"adafac_mlp_lopt_h4": 4, "adafac_mlp_lopt_h4_edge": 4, "adafac_mlp_lopt_h32": 32}
 
 
-def theta_of(trajectory, dtype=jnp.float32):
-    theta = trajectory.tree("theta/", dtype)
-    return {
-        "network": {name.removeprefix("nn/~/"): leaf for name, leaf in theta.items() if name.startswith("nn")},
-        "momentum_decays": theta["momentum_decays"],
-        "second_moment_decays": theta["rms_decays"],
-        "factored_decays": theta["adafactor_decays"],
-    }
-
-
 @pytest.mark.parametrize("name", FILES)
 def test_float32_parity(shared, name):
     trajectory = golden.load_trajectory(shared, name)
-    golden.assert_parity(trajectory, AdafacMLP(hidden_size=FILES[name]).optimizer(theta_of(trajectory), num_steps=40))
+    golden.assert_parity(
+        trajectory, AdafacMLP(hidden_size=FILES[name]).optimizer(golden.adafac_mlp_theta(trajectory), num_steps=40)
+    )
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_float64_parity(shared, name):
     trajectory = golden.load_trajectory(shared, name)
     with jax.enable_x64(True):
-        optimizer = AdafacMLP(hidden_size=FILES[name]).optimizer(theta_of(trajectory, jnp.float64), num_steps=40)
+        optimizer = AdafacMLP(hidden_size=FILES[name]).optimizer(
+            golden.adafac_mlp_theta(trajectory, jnp.float64), num_steps=40
+        )
         golden.assert_parity64(trajectory, optimizer)
 
 

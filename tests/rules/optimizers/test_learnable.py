@@ -7,28 +7,33 @@ import optax
 import pytest
 
 import golden
-from heurax.rules import LearnableAdam, OptaxOptimizer
+from heurax.rules import LearnableAdam, LearnableMomentum, LearnableSGD, OptaxOptimizer
+
+FILES = {"learnable_sgd": LearnableSGD(), "learnable_sgdm": LearnableMomentum(), "learnable_adam": LearnableAdam()}
+NAMES = {
+    "log_lr": "log_learning_rate",
+    "one_minus_momentum": "log_one_minus_momentum",
+    "one_minus_beta1": "log_one_minus_beta1",
+    "one_minus_beta2": "log_one_minus_beta2",
+    "log_epsilon": "log_epsilon",
+}
 
 
 def theta_of(trajectory, dtype=jnp.float32):
-    theta = trajectory.tree("theta/", dtype)
-    return {
-        "log_learning_rate": theta["log_lr"],
-        "log_one_minus_beta1": theta["one_minus_beta1"],
-        "log_one_minus_beta2": theta["one_minus_beta2"],
-        "log_epsilon": theta["log_epsilon"],
-    }
+    return {NAMES[name]: leaf for name, leaf in trajectory.tree("theta/", dtype).items()}
 
 
-def test_learnable_adam_float32_parity(shared):
-    trajectory = golden.load_trajectory(shared, "learnable_adam")
-    golden.assert_parity(trajectory, LearnableAdam().optimizer(theta_of(trajectory), num_steps=40))
+@pytest.mark.parametrize("name", FILES)
+def test_float32_parity(shared, name):
+    trajectory = golden.load_trajectory(shared, name)
+    golden.assert_parity(trajectory, FILES[name].optimizer(theta_of(trajectory), num_steps=40))
 
 
-def test_learnable_adam_float64_parity(shared):
-    trajectory = golden.load_trajectory(shared, "learnable_adam")
+@pytest.mark.parametrize("name", FILES)
+def test_float64_parity(shared, name):
+    trajectory = golden.load_trajectory(shared, name)
     with jax.enable_x64(True):
-        golden.assert_parity64(trajectory, LearnableAdam().optimizer(theta_of(trajectory, jnp.float64), num_steps=40))
+        golden.assert_parity64(trajectory, FILES[name].optimizer(theta_of(trajectory, jnp.float64), num_steps=40))
 
 
 def test_optax_optimizer_is_the_optax_optimizer():
@@ -48,6 +53,8 @@ def test_optax_optimizer_is_the_optax_optimizer():
     [
         (lambda: OptaxOptimizer("adamx"), "name must be an optimizer of optax"),
         (lambda: OptaxOptimizer(learning_rate=0.0), "learning_rate must be > 0, got 0.0"),
+        (lambda: LearnableSGD(learning_rate=-1.0), "learning_rate must be > 0, got -1.0"),
+        (lambda: LearnableMomentum(momentum=1.0), r"momentum must be in \[0, 1\), got 1.0"),
         (lambda: LearnableAdam(beta1=1.0), r"beta1 must be in \[0, 1\), got 1.0"),
         (lambda: LearnableAdam(epsilon=0.0), "epsilon must be > 0, got 0.0"),
     ],

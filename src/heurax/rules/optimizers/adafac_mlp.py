@@ -1,6 +1,5 @@
 """AdafacMLP: a tiny network over momenta and Adafactor statistics (the `small_fc_lopt` of Metz et al. 2022)."""
 
-import itertools
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,13 +9,14 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from heurax.rules.base import LearnedOptimizer
-from heurax.rules.optimizers import features
+from heurax.rules.optimizers import adafactor, features
 
 __all__ = ["AdafacMLP", "AdafacMLPState"]
 
 MOMENTUM_DECAYS = (0.9, 0.99, 0.999)
 SECOND_MOMENT_DECAYS = (0.999,)
 FACTORED_DECAYS = (0.9, 0.99, 0.999)
+CHANNELS = tuple(name for name in adafactor.CHANNELS if name not in ("clipped_gradient", "scaled_gradient"))
 NUM_TENSOR_FEATURES = 28
 NUM_STEP_FEATURES = 11
 
@@ -69,14 +69,8 @@ class AdafacMLP(LearnedOptimizer):
         Decays start at their defaults: a learned decay is `1 - exp(10 (log(1 - default) / 10 + theta))`.
         """
         sizes = (NUM_TENSOR_FEATURES + NUM_STEP_FEATURES, self.hidden_size, self.hidden_size, 2)
-        keys = jax.random.split(key, len(sizes) - 1)
-        network = {}
-        for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
-            weight = jax.random.truncated_normal(keys[layer], -2.0, 2.0, (fan_in, fan_out))
-            network[f"w{layer}"] = weight / jnp.sqrt(jnp.float32(fan_in))
-            network[f"b{layer}"] = jnp.zeros((fan_out,), jnp.float32)
         return {
-            "network": network,
+            "network": features.init_mlp(key, sizes),
             "momentum_decays": jnp.zeros((len(MOMENTUM_DECAYS),), jnp.float32),
             "second_moment_decays": jnp.zeros((len(SECOND_MOMENT_DECAYS),), jnp.float32),
             "factored_decays": jnp.zeros((len(FACTORED_DECAYS),), jnp.float32),
@@ -139,11 +133,13 @@ class AdafacMLP(LearnedOptimizer):
         )
         factored = features.update_factored(factored, g, _decays(FACTORED_DECAYS, theta["factored_decays"]))
 
+        accumulators = adafactor.Accumulators(momentum, second_moment, factored)
+        channels = adafactor.tensor_channels(g, p, accumulators, vector_epsilon=1e-6)
         network = theta["network"]
         w0, b0 = network["w0"], network["b0"]
         step_features = features.tanh_embedding(count, dtype)
         hidden = features.normalised_linear(
-            _channels(g, p, momentum, second_moment, factored),
+            adafactor.ordered_channels(channels, CHANNELS),
             w0[:NUM_TENSOR_FEATURES],
             b0 + step_features @ w0[NUM_TENSOR_FEATURES:],
             epsilon=1e-5,
@@ -157,36 +153,3 @@ def _decays(defaults: tuple[float, ...], offset: Float[Array, " n"]) -> Float[Ar
     """Decays from their learned offsets, `1 - exp(10 (log(1 - default) / 10 + offset))`."""
     log_one_minus = jnp.log(1 - jnp.asarray(defaults, offset.dtype)) / 10
     return 1 - jnp.exp(10 * (log_one_minus + offset))
-
-
-def _channels(
-    g: Array, p: Array, momentum: Array, second_moment: Array, factored: features.FactoredMoment
-) -> list[Array]:
-    """The 28 features of a tensor, in the order of the first layer's weights."""
-    rsqrt = jax.lax.rsqrt(second_moment + 1e-6)
-    row, col = factored
-    if col is None:
-        col = row
-        row_rsqrt = col_rsqrt = jax.lax.rsqrt(row + 1e-8)
-        factored_gradient = g[None] * jax.lax.rsqrt(row + 1e-9)
-        factored_momentum = momentum * jax.lax.rsqrt(row + 1e-6)
-    else:
-        row_rsqrt, col_rsqrt = jax.lax.rsqrt(row + 1e-8), jax.lax.rsqrt(col + 1e-8)
-        row_scale, col_scale = features.factored_scales(factored)
-        factored_gradient = g[None] * row_scale * col_scale
-        factored_momentum = momentum * row_scale * col_scale
-    groups = (
-        [g],
-        [p],
-        momentum,
-        second_moment,
-        momentum * rsqrt,
-        rsqrt,
-        factored_gradient,
-        row,
-        col,
-        row_rsqrt,
-        col_rsqrt,
-        factored_momentum,
-    )
-    return [channel for group in groups for channel in group]

@@ -19,29 +19,43 @@ those of its code.
 
 import functools
 import operator
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 
 __all__ = [
     "FactoredMoment",
+    "cast",
+    "clip_gradient",
+    "decay_adam_moments",
     "decay_moments",
     "factored_axes",
     "factored_scales",
+    "fraction_embedding",
     "init_factored",
+    "init_linear",
+    "init_mlp",
     "init_moments",
+    "linear",
+    "log_feature",
     "mlp",
+    "normalise",
     "normalised_linear",
+    "path_name",
     "safe_rsqrt",
     "state_dtype",
     "tanh_embedding",
+    "tensor_rows",
+    "tree_dtype",
     "update_factored",
+    "update_tensors",
 ]
 
 TANH_TIMESCALES = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
+FRACTIONS = (0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0, 1.1)
 
 UNROLLED_WIDTH = 8
 """Layers up to this width are unrolled into elementwise operations, which XLA fuses with the features; wider ones are
@@ -51,6 +65,44 @@ matrix products."""
 def state_dtype(leaf: Array) -> jnp.dtype:
     """The dtype in which a leaf's accumulators live and its features are computed: float32, or float64 for float64."""
     return jnp.dtype(jnp.float64 if leaf.dtype == jnp.float64 else jnp.float32)
+
+
+def tree_dtype(tree: Any) -> jnp.dtype:
+    """The dtype of computations that concern all leaves of a tree: float64 if any leaf is float64, else float32."""
+    dtypes = [state_dtype(leaf) for leaf in jax.tree.leaves(tree)]
+    return max(dtypes, key=lambda dtype: dtype.itemsize, default=jnp.dtype(jnp.float32))
+
+
+def cast(tree: Any, dtype: jnp.dtype) -> Any:
+    """All leaves of a tree in one dtype."""
+    return jax.tree.map(lambda x: x.astype(dtype), tree)
+
+
+def path_name(path: Any) -> str:
+    """The `/`-joined name of a leaf, from a path of `jax.tree_util`."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def tensor_rows(params: Any, *trees: Any) -> list[tuple[Any, ...]]:
+    """For each leaf of `params`, in order, what belongs to it in each of `trees`."""
+    treedef = jax.tree.structure(params)
+    return list(zip(*(treedef.flatten_up_to(tree) for tree in trees), strict=True))
+
+
+def update_tensors(function: Callable[..., tuple[Any, Any]], params: Any, *trees: Any) -> tuple[Any, Any]:
+    """Update every tensor of a tree on its own.
+
+    Args:
+        function: maps a parameter, and what belongs to it in each of `trees`, to its update and its new state.
+        params: the tree of parameters.
+        trees: each of the structure of `params`, with any subtree in the place of a leaf.
+
+    Returns:
+        The updates and the new states, two trees of the structure of `params`.
+    """
+    treedef = jax.tree.structure(params)
+    results = [function(*row) for row in tensor_rows(params, params, *trees)]
+    return treedef.unflatten([delta for delta, _ in results]), treedef.unflatten([state for _, state in results])
 
 
 def safe_rsqrt(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -67,6 +119,26 @@ def tanh_embedding(count: Int[Array, ""], dtype: jnp.dtype) -> Float[Array, " 11
     return jnp.tanh(count.astype(dtype) / jnp.asarray(TANH_TIMESCALES, dtype) - 1)
 
 
+def fraction_embedding(count: Int[Array, ""], num_steps: int, dtype: jnp.dtype) -> Float[Array, " 9"]:
+    """Where in its training run a learner is: `tanh(10 (t / num_steps - s))` at 9 fractions `s` from 0.03 to 1.1.
+
+    >>> [round(float(x), 2) for x in fraction_embedding(jnp.int32(10), 100, jnp.dtype("float32"))[:3]]
+    [0.6, 0.0, -0.76]
+    """
+    fraction = count.astype(dtype) / jnp.asarray(num_steps, dtype)
+    return jnp.tanh(10 * (fraction - jnp.asarray(FRACTIONS, dtype)))
+
+
+def log_feature(x: Float[Array, "*shape"], scale: float = 1.0) -> Float[Array, "*shape"]:
+    """Order of magnitude, squashed: `clip(log(1e-8 + |scale x|), -5, 5)`."""
+    return jnp.clip(jnp.log(1e-8 + jnp.abs(scale * x)), -5, 5)
+
+
+def clip_gradient(gradient: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Each element clipped to [-1000, 1000]."""
+    return jnp.clip(gradient, -1000, 1000)
+
+
 # --- accumulators -----------------------------------------------------------------------------------------------------
 
 
@@ -81,6 +153,17 @@ def decay_moments(
     """Exponential moving averages `m <- b m + (1 - b) x`, one per decay `b`, without bias correction."""
     b = decays.reshape(-1, *(1,) * value.ndim)
     return b * moments + (1 - b) * value[None]
+
+
+def decay_adam_moments(
+    moments: Float[Array, "2 *shape"],
+    gradient: Float[Array, "*shape"],
+    beta1: Float[Array, ""] | float,
+    beta2: Float[Array, ""] | float,
+) -> Float[Array, "2 *shape"]:
+    """Adam's two moments in one array, first that of `g` and then that of `g^2`, without bias correction."""
+    decays = jnp.asarray((beta1, beta2), moments.dtype).reshape(2, *(1,) * gradient.ndim)
+    return decays * moments + (1 - decays) * jnp.stack([gradient, jnp.square(gradient)])
 
 
 class FactoredMoment(NamedTuple):
@@ -151,11 +234,38 @@ def factored_scales(moment: FactoredMoment) -> tuple[Float[Array, "decays *row"]
 # --- network ----------------------------------------------------------------------------------------------------------
 
 
+def init_linear(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]:
+    """Weights `[..., fan_in, fan_out]`: normal, truncated at two standard deviations, std `1 / sqrt(fan_in)`."""
+    return jax.random.truncated_normal(key, -2.0, 2.0, shape, jnp.float32) / jnp.sqrt(jnp.float32(shape[-2]))
+
+
+def init_mlp(key: Key[Array, ""], sizes: Sequence[int]) -> dict[str, Array]:
+    """Weights `w0, w1, ...` (see `init_linear`) and zero biases `b0, b1, ...` of a network with these layer sizes.
+
+    >>> {name: leaf.shape for name, leaf in init_mlp(jax.random.key(0), (3, 4, 2)).items()}
+    {'w0': (3, 4), 'b0': (4,), 'w1': (4, 2), 'b1': (2,)}
+    """
+    network = {}
+    for layer, key_layer in enumerate(jax.random.split(key, len(sizes) - 1)):
+        network[f"w{layer}"] = init_linear(key_layer, (sizes[layer], sizes[layer + 1]))
+        network[f"b{layer}"] = jnp.zeros((sizes[layer + 1],), jnp.float32)
+    return network
+
+
+def normalise(x: Float[Array, "*shape"], epsilon: float) -> Float[Array, "*shape"]:
+    """Divide by the root mean square over the last two axes (all axes of a vector): `x / sqrt(epsilon + mean(x^2))`."""
+    axes = tuple(range(x.ndim))[-2:]
+    return x * jax.lax.rsqrt(epsilon + jnp.mean(jnp.square(x), axis=axes, keepdims=True))
+
+
 def normalised_linear(
     channels: Sequence[Float[Array, "..."]],
     weight: Float[Array, "channels width"],
     bias: Float[Array, " width"],
     epsilon: float,
+    *,
+    per_matrix: bool = False,
+    unroll: bool = True,
 ) -> list[Float[Array, "..."]]:
     """A linear layer over channels that are each divided by their root mean square over the whole tensor.
 
@@ -167,17 +277,24 @@ def normalised_linear(
         weight: first-layer weights of these channels.
         bias: one value per output; inputs that are constant over the tensor are best folded in here.
         epsilon: added to the mean square.
+        per_matrix: take the mean over the last two axes only, for each matrix of a stack on its own.
+        unroll: whether layers up to `UNROLLED_WIDTH` are. Not where outputs of hidden layers are averaged over the
+            tensor: compiling `RNNMLP` at width 8 took over 20 GB, presumably because XLA repeats the network in every
+            average.
 
     Returns:
         One array per output, each broadcastable to the tensor's shape.
     """
-    mean_squares = jnp.stack([jnp.mean(jnp.square(f)) for f in channels])
-    weight = weight * jax.lax.rsqrt(epsilon + mean_squares)[:, None]
+    if per_matrix and channels[0].ndim > 2:
+        channels = [normalise(f, epsilon) for f in channels]
+    else:
+        mean_squares = jnp.stack([jnp.mean(jnp.square(f)) for f in channels])
+        weight = weight * jax.lax.rsqrt(epsilon + mean_squares)[:, None]
     by_shape: dict[tuple[int, ...], list[int]] = {}
     for k, f in enumerate(channels):
         by_shape.setdefault(f.shape, []).append(k)
 
-    if weight.shape[1] <= UNROLLED_WIDTH:
+    if unroll and weight.shape[1] <= UNROLLED_WIDTH:
 
         def output(j: int) -> Array:
             # Small arrays (rows, columns) are summed first, then broadcast once.
@@ -198,26 +315,36 @@ def normalised_linear(
 def mlp(
     hidden: Sequence[Float[Array, "..."]],
     layers: Sequence[tuple[Float[Array, "_ _"], Float[Array, " _"]]],
+    *,
+    unroll: bool = True,
 ) -> list[Float[Array, "..."]]:
     """The rest of the network: ReLU, then linear, for each of the remaining layers.
 
     Args:
         hidden: pre-activations of the first hidden layer, one array per unit (see `normalised_linear`).
         layers: `(weight, bias)` of each following layer.
+        unroll: see `normalised_linear`.
 
     Returns:
         One array per output unit.
     """
     for weight, bias in layers:
-        hidden = [jax.nn.relu(h) for h in hidden]
-        if max(weight.shape) <= UNROLLED_WIDTH:
-            hidden = [
-                _sum([bias[j], *(weight[i, j] * h for i, h in enumerate(hidden))]) for j in range(weight.shape[1])
-            ]
-        else:
-            stacked = jnp.tensordot(weight, jnp.stack(jnp.broadcast_arrays(*hidden)), axes=(0, 0))
-            hidden = list(stacked + bias.reshape(-1, *(1,) * (stacked.ndim - 1)))
+        hidden = linear([jax.nn.relu(h) for h in hidden], weight, bias, unroll=unroll)
     return list(hidden)
+
+
+def linear(
+    channels: Sequence[Float[Array, "..."]],
+    weight: Float[Array, "channels width"],
+    bias: Float[Array, " width"],
+    *,
+    unroll: bool = True,
+) -> list[Float[Array, "..."]]:
+    """A linear layer over channels: `y_j = bias_j + sum_k weight_kj f_k`, one array per output."""
+    if unroll and max(weight.shape) <= UNROLLED_WIDTH:
+        return [_sum([bias[j], *(weight[k, j] * f for k, f in enumerate(channels))]) for j in range(weight.shape[1])]
+    stacked = jnp.tensordot(weight, jnp.stack(jnp.broadcast_arrays(*channels)), axes=(0, 0))
+    return list(stacked + bias.reshape(-1, *(1,) * (stacked.ndim - 1)))
 
 
 def _sum(terms: Iterable[Array]) -> Array:

@@ -12,7 +12,78 @@ from jaxtyping import Array, Float, Key
 from heurax.rules.base import LearnedOptimizer
 from heurax.rules.optimizers.features import state_dtype
 
-__all__ = ["LearnableAdam", "OptaxOptimizer"]
+__all__ = ["LearnableAdam", "LearnableMomentum", "LearnableSGD", "OptaxOptimizer"]
+
+
+@dataclass(frozen=True)
+class LearnableSGD(LearnedOptimizer):
+    """Gradient descent with a learned learning rate `exp(log_learning_rate)`: one meta-parameter.
+
+    Source: `LearnableSGD` of google/learned_optimization.
+
+    Args:
+        learning_rate: initial value; > 0.
+
+    >>> rule = LearnableSGD(learning_rate=0.5)
+    >>> optimizer = rule.optimizer(rule.init(jax.random.key(0)), num_steps=100)
+    >>> gradient = {"w": jnp.array([2.0])}
+    >>> float(optimizer.update(gradient, optimizer.init(gradient), gradient)[0]["w"][0])
+    -1.0
+    """
+
+    learning_rate: float = 1e-2
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "learning_rate")
+
+    def init(self, key: Key[Array, ""]) -> dict[str, Float[Array, ""]]:
+        """The logarithm of the initial value."""
+        del key  # unused: nothing is random here
+        return {"log_learning_rate": jnp.float32(math.log(self.learning_rate))}
+
+    def optimizer(self, theta: Any, num_steps: int) -> optax.GradientTransformationExtraArgs:
+        """`optax.sgd` at the learning rate that `theta` holds; see `LearnedOptimizer.optimizer`."""
+        del num_steps  # unused: the learning rate is constant
+        return _in_state_dtype(optax.sgd(jnp.exp(theta["log_learning_rate"])))
+
+
+@dataclass(frozen=True)
+class LearnableMomentum(LearnedOptimizer):
+    """Gradient descent with heavy-ball momentum, learning rate and decay learned: two meta-parameters.
+
+    `trace <- g + momentum trace`, `delta = -learning_rate trace`, with `learning_rate = exp(log_learning_rate)` and
+    `momentum = 1 - exp(log_one_minus_momentum)`.
+
+    Source: `LearnableSGDM` of google/learned_optimization.
+
+    Args:
+        learning_rate: initial value; > 0.
+        momentum: initial value; in [0, 1).
+
+    >>> sorted(LearnableMomentum().init(jax.random.key(0)))
+    ['log_learning_rate', 'log_one_minus_momentum']
+    """
+
+    learning_rate: float = 1e-2
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "learning_rate")
+        _check_decay(self, "momentum")
+
+    def init(self, key: Key[Array, ""]) -> dict[str, Float[Array, ""]]:
+        """The logarithms of the initial values."""
+        del key  # unused: nothing is random here
+        return {
+            "log_learning_rate": jnp.float32(math.log(self.learning_rate)),
+            "log_one_minus_momentum": jnp.float32(math.log1p(-self.momentum)),
+        }
+
+    def optimizer(self, theta: Any, num_steps: int) -> optax.GradientTransformationExtraArgs:
+        """`optax.sgd` with the momentum and learning rate that `theta` holds; see `LearnedOptimizer.optimizer`."""
+        del num_steps  # unused: both are constant
+        momentum = 1 - jnp.exp(theta["log_one_minus_momentum"])
+        return _in_state_dtype(optax.sgd(jnp.exp(theta["log_learning_rate"]), momentum=momentum))
 
 
 @dataclass(frozen=True)
@@ -42,12 +113,8 @@ class LearnableAdam(LearnedOptimizer):
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "epsilon"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
-        for name in ("beta1", "beta2"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+        _check_positive(self, "learning_rate", "epsilon")
+        _check_decay(self, "beta1", "beta2")
 
     def init(self, key: Key[Array, ""]) -> dict[str, Float[Array, ""]]:
         """The logarithms of the initial values."""
@@ -91,8 +158,7 @@ class OptaxOptimizer(LearnedOptimizer):
     def __post_init__(self) -> None:
         if not callable(getattr(optax, self.name, None)):
             raise ValueError(f"name must be an optimizer of optax such as sgd, adam or adamw, got {self.name!r}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
+        _check_positive(self, "learning_rate")
 
     def init(self, key: Key[Array, ""]) -> dict[str, Float[Array, ""]]:
         """The logarithm of the learning rate."""
@@ -127,6 +193,18 @@ def _scale_by_adam(beta1: Array, beta2: Array, epsilon: Array) -> optax.Gradient
         return updates, optax.ScaleByAdamState(count, mu, nu)
 
     return optax.GradientTransformation(init, update)
+
+
+def _check_positive(rule: Any, *names: str) -> None:
+    for name in names:
+        if not getattr(rule, name) > 0:
+            raise ValueError(f"{name} must be > 0, got {getattr(rule, name)}")
+
+
+def _check_decay(rule: Any, *names: str) -> None:
+    for name in names:
+        if not 0 <= getattr(rule, name) < 1:
+            raise ValueError(f"{name} must be in [0, 1), got {getattr(rule, name)}")
 
 
 def _in_state_dtype(inner: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:

@@ -1,0 +1,167 @@
+"""VeLO: per-tensor LSTMs that write the weights of per-parameter networks (HyperV2 of Metz et al. 2022)."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, Key
+
+from heurax.rules.base import LearnedOptimizer
+from heurax.rules.optimizers import adafactor, features, scheduler
+from heurax.rules.optimizers.loss_features import LossAverages, init_loss_averages, update_loss_averages
+from heurax.rules.optimizers.parameter_network import init_bank, mix_bank, network_step, unstack_networks
+from heurax.rules.optimizers.recurrent import LSTMState, initial_lstm_state, linear
+
+__all__ = ["VeLO", "VeLOState"]
+
+DECAYS = adafactor.Decays()
+NUM_RANKS = 5
+NUM_STATISTICS = 1 + NUM_RANKS + len(DECAYS.momentum) + len(DECAYS.momentum)
+NUM_FEATURES = scheduler.NUM_GLOBAL_FEATURES + NUM_STATISTICS
+BUGGED_HORIZON = 10
+
+
+class VeLOState(NamedTuple):
+    """State of `VeLO`: the LSTM has one row per tensor, in the order of the leaves."""
+
+    count: Int[Array, ""]
+    loss: LossAverages
+    lstm: LSTMState
+    accumulators: Any
+
+
+@dataclass(frozen=True)
+class VeLO(LearnedOptimizer):
+    """A hypernetwork: an LSTM per tensor mixes the weights of the tensor's per-parameter MLP and sets its step size.
+
+    The LSTM reads 30 features of a tensor: the fraction of training done, how the loss changes, the rank, and the
+    logarithms of mean and variance of its accumulators. Its outputs are `param_inits` coefficients `c` and a step size
+    `a`. The MLP 30-4-4-3 with the weights `ff_mult * mean_k(c_k bank_k)` reads gradient, parameter, momenta and
+    Adafactor statistics, each divided by its root mean square; from its outputs direction `d` and magnitude `m`
+
+        delta = -a * 0.001 * d * exp(0.001 * m) * sqrt(mean(p^2) + 1e-9).
+
+    `update` needs the training loss as `value=`, and `num_steps` is the horizon that the features refer to.
+
+    Source: Metz et al. 2022, arXiv:2211.09760 (`HyperV2` of google/learned_optimization, reproduced to float32
+    rounding). Gradients are clipped to [-1000, 1000] elementwise. A layer of the original whose output is discarded is
+    left out; so are the third outputs of the networks, except in `theta`.
+
+    Args:
+        lstm_hidden_size: size of the LSTM; >= 1.
+        param_inits: networks in the bank; >= 1.
+        ff_mult: scale of the mixed weights: 100 in the original, 1 in the variants of muLO and of the Celo repository.
+        param_scale: whether updates scale with the root mean square of the parameter.
+        bugged_loss_features: average the loss as if the horizon was 10. Only for weights trained that way.
+        bugged_lstm_state: forget the LSTM's state after every update. Only for weights trained that way.
+
+    >>> theta = VeLO(lstm_hidden_size=8, param_inits=4).init(jax.random.key(0))
+    >>> jax.tree.map(lambda leaf: leaf.shape, theta["bank"])["w0"]
+    (4, 30, 4)
+    """
+
+    lstm_hidden_size: int = 512
+    param_inits: int = 256
+    ff_mult: float = 100.0
+    param_scale: bool = True
+    bugged_loss_features: bool = False
+    bugged_lstm_state: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("lstm_hidden_size", "param_inits"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+
+    def init(self, key: Key[Array, ""]) -> dict[str, Any]:
+        """Weights from a normal distribution truncated at two standard deviations, std 1/sqrt(fan_in); the rest 0."""
+        key_bank, key_scheduler = jax.random.split(key)
+        heads = {"controls": self.param_inits, "step_size": 1}
+        return {
+            "bank": init_bank(key_bank, self.param_inits),
+            "scheduler": scheduler.init_scheduler(key_scheduler, NUM_FEATURES, self.lstm_hidden_size, heads),
+        }
+
+    def optimizer(self, theta: Any, num_steps: int) -> optax.GradientTransformationExtraArgs:
+        """The optax transformation that `theta` describes; see `LearnedOptimizer.optimizer`."""
+        loss_horizon = BUGGED_HORIZON if self.bugged_loss_features else num_steps
+
+        def init(params: optax.Params) -> VeLOState:
+            dtype = features.tree_dtype(params)
+            return VeLOState(
+                count=jnp.zeros([], jnp.int32),
+                loss=init_loss_averages(dtype),
+                lstm=initial_lstm_state(theta["scheduler"]["lstm"], len(jax.tree.leaves(params)), dtype),
+                accumulators=jax.tree.map(lambda p: adafactor.init_accumulators(p, DECAYS), params),
+            )
+
+        def update(
+            updates: optax.Updates,
+            state: Any,
+            params: optax.Params | None = None,
+            *,
+            value: Any = None,
+            **extra_args: Any,
+        ) -> tuple[optax.Updates, VeLOState]:
+            del extra_args  # unused: this rule reads nothing but the loss
+            if params is None:
+                raise ValueError("VeLO reads the parameters: call update(grads, state, params, value=loss)")
+            dtype = features.tree_dtype(params)
+            loss = scheduler.loss_argument("VeLO", value, dtype)
+            if not jax.tree.leaves(params):
+                return updates, state
+
+            averages = update_loss_averages(state.loss, loss, state.count, loss_horizon)
+            shared_features = scheduler.global_features(averages, state.count, num_steps, loss_horizon)
+            rows = features.tensor_rows(params, params, state.accumulators)
+            statistics = jnp.stack([_tensor_statistics(*row, dtype=dtype) for row in rows])
+            shared_rows = jnp.broadcast_to(shared_features[None], (len(statistics), shared_features.size))
+            theta_lstm = features.cast(theta["scheduler"], dtype)
+            lstm = scheduler.schedule(theta_lstm, jnp.concatenate([shared_rows, statistics], axis=1), state.lstm)
+            networks = mix_bank(
+                features.cast(theta["bank"], dtype), linear(theta_lstm["controls"], lstm.hidden), self.ff_mult
+            )
+            step_sizes = linear(theta_lstm["step_size"], lstm.hidden)[:, 0]
+
+            def update_tensor(
+                param: Array, gradient: Array, accumulators: adafactor.Accumulators, network: Any, step_size: Array
+            ) -> tuple[Array, adafactor.Accumulators]:
+                return network_step(
+                    network, param, gradient, accumulators, DECAYS, scale=step_size, param_scale=self.param_scale
+                )
+
+            unflatten = jax.tree.structure(params).unflatten
+            deltas, accumulators = features.update_tensors(
+                update_tensor,
+                params,
+                updates,
+                state.accumulators,
+                unflatten(unstack_networks(networks)),
+                unflatten(list(step_sizes)),
+            )
+            next_lstm = state.lstm if self.bugged_lstm_state else lstm
+            return deltas, VeLOState(state.count + 1, averages, next_lstm, accumulators)
+
+        return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _tensor_statistics(
+    param: Float[Array, "*shape"], accumulators: adafactor.Accumulators, dtype: jnp.dtype
+) -> Float[Array, " 12"]:
+    """Logarithms of mean and variance of a tensor's accumulators, relative to its scale, and its rank.
+
+    The accumulators have not seen this update's gradient. The spread of the second moment is taken around the mean of
+    each *momentum*, which is why it counts three times: as in the original.
+    """
+    p = param.astype(features.state_dtype(param))
+    scale = features.safe_rsqrt(jnp.mean(jnp.square(p)))
+    momentum, second_moment = accumulators.momentum * scale, accumulators.second_moment * scale
+    axes = tuple(range(1, momentum.ndim))
+    mean_momentum = jnp.mean(momentum, axis=axes, keepdims=True)
+    mean_second_moment = jnp.mean(second_moment, axis=axes)
+    var_momentum = jnp.mean(jnp.square(momentum - mean_momentum), axis=axes)
+    var_second_moment = jnp.mean(jnp.square(second_moment - mean_momentum), axis=axes)
+    rank = jax.nn.one_hot(sum(size > 1 for size in param.shape), NUM_RANKS, dtype=p.dtype)
+    logs = [0.5 * features.log_feature(x, 10.0) for x in (mean_second_moment, var_momentum, var_second_moment)]
+    return jnp.concatenate([logs[0], rank, logs[1], logs[2]]).astype(dtype)

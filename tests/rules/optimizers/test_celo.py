@@ -1,0 +1,66 @@
+"""Celo and CeloAdam against the reference trajectories of amoudgl/celo."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import golden
+from heurax.rules import Celo, CeloAdam
+
+FILES = {
+    "celo_released": Celo(),
+    "celo_released_long": Celo(),
+    "celo_released_edge": Celo(),
+    "celo_random": Celo(),
+    "celo_random_inits4": Celo(lstm_hidden_size=16, param_inits=4),
+    "celo_random_phase1": Celo(lstm_hidden_size=16, phase=1),
+    "celo_adam_released": CeloAdam(),
+    "celo_adam_released_long": CeloAdam(),
+    "celo_adam_random": CeloAdam(lstm_hidden_size=16),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_float32_parity(shared, name):
+    trajectory = golden.load_trajectory(shared, name)
+    golden.assert_parity(trajectory, FILES[name].optimizer(golden.velo_theta(trajectory), num_steps=40))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_float64_parity(shared, name):
+    trajectory = golden.load_trajectory(shared, name)
+    with jax.enable_x64(True):
+        theta = golden.velo_theta(trajectory, jnp.float64)
+        golden.assert_parity64(trajectory, FILES[name].optimizer(theta, num_steps=40))
+
+
+@pytest.mark.parametrize("rule", [Celo(lstm_hidden_size=4), CeloAdam(lstm_hidden_size=4)])
+def test_a_missing_loss_is_named(rule):
+    optimizer = rule.optimizer(rule.init(jax.random.key(0)), num_steps=10)
+    params = {"w": jnp.ones((2, 3))}
+    with pytest.raises(ValueError, match=f"{type(rule).__name__} reads the training loss: call update"):
+        optimizer.update(params, optimizer.init(params), params)
+
+
+def test_each_phase_trains_its_part():
+    theta = Celo(lstm_hidden_size=4).init(jax.random.key(0))
+    for phase, (bank, scheduler) in {1: (True, False), 2: (False, True)}.items():
+        mask = Celo(lstm_hidden_size=4, phase=phase).trainable(theta)
+        assert set(jax.tree.leaves(mask["bank"])) == {bank}
+        assert set(jax.tree.leaves(mask["scheduler"])) == {scheduler}
+        assert jax.tree.structure(mask) == jax.tree.structure(theta)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Celo(phase=3), "phase must be 1 or 2, got 3"),
+        (lambda: Celo(param_inits=0), "param_inits must be >= 1, got 0"),
+        (lambda: CeloAdam(lstm_hidden_size=0), "lstm_hidden_size must be >= 1, got 0"),
+        (lambda: CeloAdam(beta2=1.0), r"beta2 must be in \[0, 1\), got 1.0"),
+        (lambda: CeloAdam(epsilon=-1.0), "epsilon must be >= 0, got -1.0"),
+    ],
+)
+def test_bad_fields(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
