@@ -2,15 +2,15 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from heurax.rules.base import LearnedOptimizer
-from heurax.rules.optimizers.features import state_dtype
+from heurax.rules.optimizers import features
 
 __all__ = ["LearnableAdam", "LearnableMomentum", "LearnableSGD", "OptaxOptimizer"]
 
@@ -86,6 +86,13 @@ class LearnableMomentum(LearnedOptimizer):
         return _in_state_dtype(optax.sgd(jnp.exp(theta["log_learning_rate"]), momentum=momentum))
 
 
+class LearnableAdamState(NamedTuple):
+    """State of `LearnableAdam`; `moments` holds `[2, *shape]` for each parameter."""
+
+    count: Int[Array, ""]
+    moments: Any
+
+
 @dataclass(frozen=True)
 class LearnableAdam(LearnedOptimizer):
     """Adam with learned learning rate, decays and epsilon: four meta-parameters in log space.
@@ -127,17 +134,37 @@ class LearnableAdam(LearnedOptimizer):
         }
 
     def optimizer(self, theta: Any, num_steps: int) -> optax.GradientTransformationExtraArgs:
-        """`optax.adam` with the hyper-parameters that `theta` holds; see `LearnedOptimizer.optimizer`."""
+        """Adam with the hyper-parameters that `theta` holds; `update` does not need `params`.
+
+        Not `optax.adam`, whose bias correction raises the learned decays to an integer power: the gradient of that
+        with respect to the decays is refused under strict dtype promotion.
+        """
         del num_steps  # unused: Adam does not know the horizon
-        return _in_state_dtype(
-            optax.adam(
-                learning_rate=jnp.exp(theta["log_learning_rate"]),
-                b1=1 - jnp.exp(theta["log_one_minus_beta1"]),
-                b2=1 - jnp.exp(theta["log_one_minus_beta2"]),
-                eps=jnp.exp(theta["log_epsilon"]),
-                eps_root=1e-8,
-            )
-        )
+
+        def init(params: optax.Params) -> LearnableAdamState:
+            moments = jax.tree.map(lambda p: features.init_moments(p, 2), params)
+            return LearnableAdamState(jnp.zeros([], jnp.int32), moments)
+
+        def update(
+            updates: optax.Updates, state: Any, params: optax.Params | None = None, **extra_args: Any
+        ) -> tuple[optax.Updates, LearnableAdamState]:
+            del extra_args  # unused: Adam does not look at the loss
+
+            def update_tensor(like: Array, gradient: Array, moments: Array) -> tuple[Array, Array]:
+                dtype = moments.dtype
+                h = {name: jnp.exp(leaf.astype(dtype)) for name, leaf in theta.items()}
+                beta1, beta2 = 1 - h["log_one_minus_beta1"], 1 - h["log_one_minus_beta2"]
+                moments = features.decay_adam_moments(moments, gradient.astype(dtype), beta1, beta2)
+                step = features.adam_direction(
+                    moments, state.count, beta1, beta2, epsilon=h["log_epsilon"], root_epsilon=1e-8
+                )
+                return (-h["log_learning_rate"] * step).astype(like.dtype), moments
+
+            like = updates if params is None else params
+            deltas, moments = features.update_tensors(update_tensor, like, updates, state.moments)
+            return deltas, LearnableAdamState(state.count + 1, moments)
+
+        return optax.GradientTransformationExtraArgs(init, update)
 
 
 @dataclass(frozen=True)
@@ -193,11 +220,11 @@ def _in_state_dtype(inner: optax.GradientTransformation) -> optax.GradientTransf
     inner = optax.with_extra_args_support(inner)
 
     def upcast(tree: Any) -> Any:
-        return jax.tree.map(lambda x: x.astype(state_dtype(x)), tree)
+        return jax.tree.map(lambda x: x.astype(features.state_dtype(x)), tree)
 
     def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> tuple[Any, Any]:
         upcast_params = None if params is None else upcast(params)
-        with jax.numpy_dtype_promotion("standard"):  # optax raises traced decays to an integer power
+        with jax.numpy_dtype_promotion("standard"):  # some of optax's optimizers rely on implicit promotion
             new_updates, state = inner.update(upcast(updates), state, upcast_params, **extra_args)
         like = updates if params is None else params
         return jax.tree.map(lambda u, x: u.astype(x.dtype), new_updates, like), state
