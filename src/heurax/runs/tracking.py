@@ -1,30 +1,30 @@
 """Tracking: where the records of a run go. JSON lines always, TensorBoard beside them."""
 
+import abc
 import contextlib
 import json
 import math
 import time
 from pathlib import Path
-from typing import Protocol
 
 from heurax.files import disk_errors, write_text
 
 __all__ = ["JsonLines", "TensorBoard", "Tracker"]
 
 
-class Tracker(Protocol):
+class Tracker(abc.ABC):
     """Takes one flat record per logged step."""
 
+    @abc.abstractmethod
     def log(self, step: int, record: dict[str, float]) -> None:
         """Add a record."""
-        ...
 
+    @abc.abstractmethod
     def close(self) -> None:
         """Finish writing."""
-        ...
 
 
-class JsonLines:
+class JsonLines(Tracker):
     """Appends records to a file, one JSON object a line. Numbers that are not finite become null.
 
     Args:
@@ -52,7 +52,7 @@ class JsonLines:
         self._file.close()
 
 
-class TensorBoard:
+class TensorBoard(Tracker):
     """Writes TensorBoard events.
 
     Through tensorboardX's synchronous writer: its `SummaryWriter` hands events to a thread, and waits for that thread

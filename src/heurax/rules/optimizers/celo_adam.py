@@ -108,8 +108,5 @@ class CeloAdam(LearnedOptimizer):
         dtype = moments.dtype
         g = features.clip_gradient(gradient.astype(dtype))
         moments = features.decay_adam_moments(moments, g, self.beta1, self.beta2)
-        num_updates = (count + 1).astype(dtype)
-        m_hat = moments[0] / (1 - jnp.asarray(self.beta1, dtype) ** num_updates)
-        v_hat = moments[1] / (1 - jnp.asarray(self.beta2, dtype) ** num_updates)
-        step = m_hat / (self.epsilon + jnp.sqrt(v_hat + 1e-10))
+        step = features.adam_direction(moments, count, self.beta1, self.beta2, epsilon=self.epsilon, root_epsilon=1e-10)
         return (-learning_rate.astype(dtype) * step).astype(like.dtype), moments

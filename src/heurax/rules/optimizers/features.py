@@ -28,6 +28,7 @@ from jaxtyping import Array, Float, Int, Key
 
 __all__ = [
     "FactoredMoment",
+    "adam_direction",
     "cast",
     "clip_gradient",
     "decay_adam_moments",
@@ -164,6 +165,24 @@ def decay_adam_moments(
     """Adam's two moments in one array, first that of `g` and then that of `g^2`, without bias correction."""
     decays = jnp.asarray((beta1, beta2), moments.dtype).reshape(2, *(1,) * gradient.ndim)
     return decays * moments + (1 - decays) * jnp.stack([gradient, jnp.square(gradient)])
+
+
+def adam_direction(
+    moments: Float[Array, "2 *shape"],
+    count: Int[Array, ""],
+    beta1: Float[Array, ""] | float,
+    beta2: Float[Array, ""] | float,
+    *,
+    epsilon: Float[Array, ""] | float,
+    root_epsilon: float,
+) -> Float[Array, "*shape"]:
+    """`m_hat / (sqrt(v_hat + root_epsilon) + epsilon)`, bias-corrected for `count` updates before the last one."""
+    num_updates = (count + 1).astype(moments.dtype)
+    m_hat, v_hat = (
+        moment / (1 - jnp.asarray(beta, moments.dtype) ** num_updates)
+        for moment, beta in zip(moments, (beta1, beta2), strict=True)
+    )
+    return m_hat / (jnp.sqrt(v_hat + root_epsilon) + epsilon)
 
 
 class FactoredMoment(NamedTuple):
