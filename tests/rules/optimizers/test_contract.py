@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 
+from heurax import artifacts
 from heurax.rules import RULES, LearnedOptimizer
 from heurax.rules import optimizers as family
 
@@ -123,3 +124,13 @@ def test_a_tree_without_tensors_and_masked_tensors(name):
     updates, _ = masked.update(params, masked.init(params), params, value=jnp.float32(1.0))
     np.testing.assert_array_equal(updates["layers"][0]["vector"], params["layers"][0]["vector"])
     assert np.any(updates["layers"][0]["matrix"] != params["layers"][0]["matrix"])
+
+
+@every_rule
+def test_artifact_round_trip_is_bit_for_bit(name, tmp_path):
+    rule = OPTIMIZERS[name]
+    theta = theta_of(rule)
+    artifacts.save(tmp_path / "rule", artifacts.Artifact(rule, theta))
+    loaded = artifacts.load(tmp_path / "rule")
+    assert loaded.rule == rule
+    jax.tree.map(np.testing.assert_array_equal, loaded.theta, theta)
