@@ -63,7 +63,7 @@ def evosax_is_not_strict():
 
 
 def program(name, num_devices):
-    adam = OuterOptimizer("adam", 0.02, warmup_steps=0, schedule="constant", clip_norm=None)
+    adam = OuterOptimizer("adam", 0.02, warmup_steps=0, schedule="constant", clip_norm=float("inf"))
     outer = Evolution(name, population_size=16, sigma=0.1, optimizer=adam, num_steps=200)
     built = OuterProgram(Stairs(), outer, tasks_mesh(16, num_devices), num_steps=40)
     return built, built.compile()

@@ -163,8 +163,10 @@ def test_average_weighs_its_estimators():
 
 def test_accumulation_is_one_update_with_the_mean():
     """Four accumulated gradients move theta once, as their mean does; schedules go on by outer steps."""
-    plain = OuterOptimizer("sgd", 0.1, warmup_steps=0, schedule="constant", clip_norm=None)
-    built = OuterOptimizer("sgd", 0.1, warmup_steps=0, schedule="constant", clip_norm=None, accumulate=4).build(8)
+    plain = OuterOptimizer("sgd", 0.1, warmup_steps=0, schedule="constant", clip_norm=float("inf"))
+    built = OuterOptimizer("sgd", 0.1, warmup_steps=0, schedule="constant", clip_norm=float("inf"), accumulate=4).build(
+        8
+    )
     theta = jnp.float32(1)
     state = built.init(theta)
     moves = []

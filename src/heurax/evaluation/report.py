@@ -118,7 +118,7 @@ def figure(evaluation: Evaluation) -> Any:
     from matplotlib.figure import Figure  # slow to import; and no pyplot, so no global state
 
     colors = dict(zip(["learned", *evaluation.grids], COLORS * 3, strict=False))
-    fig = Figure(figsize=(10, 4.2), layout="constrained")
+    fig = Figure(figsize=(10, 4.4), layout="constrained")
     left, right = fig.subplots(1, 2)
 
     curves = evaluation.curves()
@@ -128,24 +128,23 @@ def figure(evaluation: Evaluation) -> Any:
         left.plot(curve["step"], curve["mean"], label=_legend(lives), **style)
         left.fill_between(curve["step"], curve["low"], curve["high"], color=style["color"], alpha=0.2, lw=0)
     left.set(yscale="log", xlabel="inner step", ylabel="training loss (batch)", title="Training, tuned baselines")
-    left.legend(frameon=False)
 
     for name, grid in evaluation.grids.items():
         intervals = [_interval(evaluation, lives) for lives in grid]
         rates, means = [lives.learning_rate for lives in grid], [i.mean for i in intervals]
-        right.plot(rates, means, "o-", ms=3.5, lw=1.2, color=colors[name], label=name)
+        right.plot(rates, means, "o-", ms=3.5, lw=1.2, color=colors[name])
         right.fill_between(
             rates, [i.low for i in intervals], [i.high for i in intervals], color=colors[name], alpha=0.2, lw=0
         )
     learned = _interval(evaluation, evaluation.learned)
-    right.axhline(learned.mean, color=colors["learned"], lw=2.0, label="learned (not tuned)")
+    right.axhline(learned.mean, color=colors["learned"], lw=2.0)
     right.axhspan(learned.low, learned.high, color=colors["learned"], alpha=0.2, lw=0)
     right.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="final training loss (whole split)")
     right.set_title("Baselines over the grid")
-    right.legend(frameon=False, loc="center right")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25, lw=0.5)
+    fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     fig.suptitle(
         f"{evaluation.config.num_seeds} held-out seeds, {evaluation.config.num_steps:,} steps; "
         f"bands: {evaluation.config.confidence:.0%} bootstrap intervals of the mean",
