@@ -9,14 +9,12 @@ import difflib
 import importlib
 import inspect
 import io
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import jsonargparse
-import yaml
 
 from heurax.errors import HeuraxError
 
@@ -158,8 +156,3 @@ def _did_you_mean(name: str, known: list[str]) -> str:
     if close:
         return f"; did you mean {close[0]!r}?"
     return f"; known are {', '.join(known)}" if known else ""
-
-
-def load_yaml(path: str | os.PathLike[str]) -> Any:
-    """Parse a YAML file."""
-    return yaml.safe_load(Path(path).read_text())
