@@ -1,0 +1,61 @@
+"""What the README and the guides show is run: their Python blocks in order, the configs that their commands name."""
+
+import re
+import shlex
+from pathlib import Path
+from types import SimpleNamespace
+
+import jax
+import pytest
+
+from heurax import artifacts, cli, runs
+from heurax.rules import AdafacMLP
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def empty_directory(tmp_path, monkeypatch):
+    """Nothing but the run that the pages load a rule from, `runs/quickstart`, with a fresh rule in it."""
+    monkeypatch.chdir(tmp_path)
+    rule = AdafacMLP(step_mult=0.01)
+    artifacts.save("runs/quickstart/artifact", artifacts.Artifact(rule, rule.init(jax.random.key(0))))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("empty_directory")
+@every_page
+def test_python_blocks_run(page):
+    """One after the other, with common variables, as a reader would run them."""
+    namespace: dict = {}
+    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        for block in blocks(page, "python"):
+            exec(compile(block, str(page), "exec"), namespace)
+
+
+@pytest.mark.usefixtures("empty_directory")
+@every_page
+def test_configs_of_commands_are_valid(page, monkeypatch):
+    """Every `heurax train` is parsed, its config built and checked; nothing is trained.
+
+    A YAML block is a file of the name in its first line (`# mine.yaml`), which commands may use.
+    """
+    for block in blocks(page, "yaml"):
+        if name := re.match(r"# (\S+\.yaml)\n", block):
+            Path(name[1]).write_text(block)
+    done = SimpleNamespace(status="finished", stopped_by=None, outer_steps=0, meta_loss=None)
+    monkeypatch.setattr(runs, "train", lambda *args: done)
+    shown = "".join(blocks(page, "bash")).replace("\\\n", " ").splitlines()
+    for command in [words for line in shown if (words := shlex.split(line, comments=True))[:2] == ["heurax", "train"]]:
+        assert cli.main(command[1:]) == 0, shlex.join(command)
+
+
+def test_the_readme_shows_both():
+    assert len(blocks(PAGES[0], "python")) >= 2
+    assert "heurax train" in "".join(blocks(PAGES[0], "bash"))
