@@ -1,6 +1,18 @@
 """What is discovered: rules, each a frozen dataclass whose meta-parameters `theta` the outer loop trains."""
 
 from heurax.rules.base import LearnedOptimizer, Rule
+from heurax.rules.drifts import (
+    DPO,
+    DRIFTS,
+    LPO,
+    PPOKL,
+    Drift,
+    DriftFunction,
+    NoDrift,
+    PPOClip,
+    QuadraticDrift,
+    TemporallyAwareLPO,
+)
 from heurax.rules.optimizers import (
     RNNMLP,
     AdafacMLP,
@@ -20,12 +32,18 @@ from heurax.rules.optimizers import (
 from heurax.rules.scalar import Scalar
 
 __all__ = [
+    "DPO",
+    "DRIFTS",
+    "LPO",
+    "PPOKL",
     "RNNMLP",
     "RULES",
     "AdafacMLP",
     "Celo",
     "Celo2",
     "CeloAdam",
+    "Drift",
+    "DriftFunction",
     "LearnableAdam",
     "LearnableMomentum",
     "LearnableSGD",
@@ -33,10 +51,14 @@ __all__ = [
     "MLPOptimizer",
     "MuP",
     "NNAdam",
+    "NoDrift",
     "Open",
     "OptaxOptimizer",
+    "PPOClip",
+    "QuadraticDrift",
     "Rule",
     "Scalar",
+    "TemporallyAwareLPO",
     "VeLO",
 ]
 
@@ -56,6 +78,7 @@ RULES: dict[str, type[Rule]] = {
         Open,
         OptaxOptimizer,
         RNNMLP,
+        *DRIFTS.values(),
         Scalar,
         VeLO,
     )
