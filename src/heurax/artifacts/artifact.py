@@ -21,13 +21,15 @@ import safetensors.numpy
 
 from heurax.errors import HeuraxError
 from heurax.files import replace_directory
-from heurax.rules import RULES, LearnedOptimizer, Rule
+from heurax.rules import RULES, Drift, DriftFunction, LearnedOptimizer, Rule
 
-__all__ = ["SCHEMA_VERSION", "Artifact", "load", "save"]
+__all__ = ["SCHEMA_VERSION", "Artifact", "load", "save", "zoo"]
 
 SCHEMA_VERSION = 1
 RULE_FILE = "rule.json"
 THETA_FILE = "theta.safetensors"
+ZOO_PREFIX = "zoo:"
+ZOO = Path(__file__).resolve().parents[1] / "zoo"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,17 @@ class Artifact:
             raise HeuraxError(f"{type(self.rule).__name__} is not a learned optimizer, so it has no optax form")
         return self.rule.optimizer(self.theta, num_steps)
 
+    @property
+    def drift(self) -> DriftFunction:
+        """The function `(log_ratio, advantage, progress) -> drift` of a drift; see `Drift.drift`.
+
+        Raises:
+            HeuraxError: the rule is not a drift.
+        """
+        if not isinstance(self.rule, Drift):
+            raise HeuraxError(f"{type(self.rule).__name__} is not a drift, so it has no drift function")
+        return self.rule.drift(self.theta)
+
 
 def save(path: str | os.PathLike[str], artifact: Artifact, *, overwrite: bool = False) -> None:
     """Write an artifact; it appears in one piece or not at all.
@@ -74,7 +87,7 @@ def save(path: str | os.PathLike[str], artifact: Artifact, *, overwrite: bool = 
         raise HeuraxError(f"{path} exists already; give a path that does not")
     description = {
         "schema_version": SCHEMA_VERSION,
-        "kind": _kind(artifact.rule),
+        "kind": artifact.rule.resolved.kind,
         **_describe(artifact.rule),
         "provenance": artifact.provenance,
     }
@@ -88,16 +101,18 @@ def load(path: str | os.PathLike[str]) -> Artifact:
     """Load an artifact.
 
     Args:
-        path: the directory of an artifact, or of a run, whose artifact is then meant.
+        path: the directory of an artifact, or of a run, whose artifact is then meant; or `zoo:NAME`, an artifact that
+            comes with heurax.
 
     Returns:
-        The artifact. Its `optimizer(num_steps)` is an optax transformation.
+        The artifact. What its kind of rule offers can be used at once: `optimizer(num_steps)` is an optax
+        transformation, `drift` a function of log-ratio, advantage and progress.
 
     Raises:
         HeuraxError: there is none, or it is not one that this version can read: another schema version, an unknown
             rule or field, a missing, surplus or misshapen array, or a damaged file.
     """
-    path = Path(path)
+    path = _locate(path)
     if not (path / RULE_FILE).is_file() and (path / "artifact" / RULE_FILE).is_file():
         path = path / "artifact"
     if not (path / RULE_FILE).is_file():
@@ -110,12 +125,23 @@ def load(path: str | os.PathLike[str]) -> Artifact:
     return Artifact(rule, _theta(path / THETA_FILE, rule), description.get("provenance", {}))
 
 
-def _kind(rule: Rule) -> str:
-    return "learned_optimizer" if isinstance(rule, LearnedOptimizer) else "rule"
+def zoo() -> list[str]:
+    """Names of the artifacts that come with heurax, to be loaded as `zoo:NAME`."""
+    return sorted(path.parent.name for path in ZOO.glob(f"*/{RULE_FILE}"))
+
+
+def _locate(path: str | os.PathLike[str]) -> Path:
+    name = os.fspath(path)
+    if not name.startswith(ZOO_PREFIX):
+        return Path(path)
+    if name.removeprefix(ZOO_PREFIX) not in zoo():
+        raise HeuraxError(f"there is no artifact {name!r}; the zoo has {', '.join(zoo()) or 'none yet'}")
+    return ZOO / name.removeprefix(ZOO_PREFIX)
 
 
 def _describe(rule: Rule) -> dict[str, Any]:
     """A rule's name and its fields; a field that is itself a rule is described in the same way."""
+    rule = rule.resolved
     fields = {f.name: getattr(rule, f.name) for f in dataclasses.fields(rule)}  # pyright: ignore[reportArgumentType] # rules are dataclasses
     return {
         "rule": type(rule).__name__,

@@ -1,7 +1,7 @@
 """What is discovered: a rule, a frozen description whose meta-parameters `theta` are trained by the outer loop."""
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import optax
 from jaxtyping import Array, Key, PyTree
@@ -18,6 +18,14 @@ class Rule(abc.ABC):
     A rule is a frozen dataclass of plain Python values (hashable, static under `jit`, written to `rule.json` as it
     is). Everything that is learned lives in `theta`, which the rule only describes.
     """
+
+    kind: ClassVar[str] = "rule"
+    """What family of rules it belongs to: the name under which an artifact files it."""
+
+    @property
+    def resolved(self) -> "Rule":
+        """The rule that this one stands for, and that an artifact describes: itself, but for pretrained ones."""
+        return self
 
     @abc.abstractmethod
     def init(self, key: Key[Array, ""]) -> Any:
@@ -37,6 +45,8 @@ class LearnedOptimizer(Rule):
     A learned optimizer *is* a function from `theta` to an optax transformation, so learned and hand-designed
     optimizers are interchangeable in every inner loop, and a discovered one needs no special trainer.
     """
+
+    kind: ClassVar[str] = "learned_optimizer"
 
     @abc.abstractmethod
     def optimizer(self, theta: Any, num_steps: int) -> optax.GradientTransformationExtraArgs:

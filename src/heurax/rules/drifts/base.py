@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from jaxtyping import Array, Float
 
@@ -25,6 +25,8 @@ class Drift(Rule):
     the policy monotonically and converges to an optimal one (mirror learning, Kuba et al. 2022, arXiv:2201.02373). All
     drifts here keep these conditions, for every `theta`.
     """
+
+    kind: ClassVar[str] = "drift"
 
     @abc.abstractmethod
     def drift(self, theta: Any) -> DriftFunction:

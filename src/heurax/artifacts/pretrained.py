@@ -1,0 +1,85 @@
+"""Discovered rules as parts of a config: an artifact that is itself a learned optimizer or a drift."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import optax
+from jaxtyping import Array, Key
+
+from heurax.artifacts.artifact import load
+from heurax.errors import HeuraxError
+from heurax.rules import Drift, DriftFunction, LearnedOptimizer, Rule
+
+__all__ = ["PretrainedDrift", "PretrainedOptimizer"]
+
+
+@dataclass(frozen=True)
+class PretrainedOptimizer(LearnedOptimizer):
+    """The learned optimizer of an artifact; `init` gives the artifact's `theta` whatever the key.
+
+    As a fixed part of an inner loop it is used as it was discovered; as the rule, meta-training goes on from there.
+
+    Args:
+        artifact: the directory of an artifact or of a run, or `zoo:NAME`.
+    """
+
+    artifact: str
+
+    def __post_init__(self) -> None:
+        _load(self.artifact, LearnedOptimizer, "a learned optimizer")
+
+    @property
+    def resolved(self) -> Rule:
+        """The rule in the artifact."""
+        return load(self.artifact).rule
+
+    def init(self, key: Key[Array, ""]) -> Any:
+        """The artifact's meta-parameters."""
+        del key  # unused: nothing is random here
+        return load(self.artifact).theta
+
+    def optimizer(self, theta: Any, num_steps: int) -> optax.GradientTransformationExtraArgs:
+        """That of the artifact's rule; see `LearnedOptimizer.optimizer`."""
+        return _load(self.artifact, LearnedOptimizer, "a learned optimizer").optimizer(theta, num_steps)
+
+
+@dataclass(frozen=True)
+class PretrainedDrift(Drift):
+    """The drift of an artifact; `init` gives the artifact's `theta` whatever the key.
+
+    As a fixed part of an inner loop it is used as it was discovered; as the rule, meta-training goes on from there.
+
+    Args:
+        artifact: the directory of an artifact or of a run, or `zoo:NAME`.
+    """
+
+    artifact: str
+
+    def __post_init__(self) -> None:
+        _load(self.artifact, Drift, "a drift")
+
+    @property
+    def resolved(self) -> Rule:
+        """The rule in the artifact."""
+        return load(self.artifact).rule
+
+    def init(self, key: Key[Array, ""]) -> Any:
+        """The artifact's meta-parameters."""
+        del key  # unused: nothing is random here
+        return load(self.artifact).theta
+
+    def drift(self, theta: Any) -> DriftFunction:
+        """That of the artifact's rule; see `Drift.drift`."""
+        return _load(self.artifact, Drift, "a drift").drift(theta)
+
+
+def _load(path: str, kind: type, wanted: str) -> Any:
+    """The rule in an artifact.
+
+    Raises:
+        HeuraxError: there is no such artifact, or its rule is of another kind.
+    """
+    rule = load(path).rule
+    if not isinstance(rule, kind):
+        raise HeuraxError(f"the rule in {path} must be {wanted}, got {type(rule).__name__}")
+    return rule
