@@ -28,6 +28,7 @@ from heurax.rules.optimizers import (
     Open,
     OptaxOptimizer,
     VeLO,
+    state_shardings,
 )
 from heurax.rules.scalar import Scalar
 
@@ -60,6 +61,7 @@ __all__ = [
     "Scalar",
     "TemporallyAwareLPO",
     "VeLO",
+    "state_shardings",
 ]
 
 RULES: dict[str, type[Rule]] = {

@@ -10,6 +10,7 @@ from heurax.rules.optimizers.mup import MuP
 from heurax.rules.optimizers.nn_adam import NNAdam
 from heurax.rules.optimizers.open_optimizer import Open
 from heurax.rules.optimizers.rnn_mlp import RNNMLP
+from heurax.rules.optimizers.sharding import state_shardings
 from heurax.rules.optimizers.velo import VeLO
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "Open",
     "OptaxOptimizer",
     "VeLO",
+    "state_shardings",
 ]
