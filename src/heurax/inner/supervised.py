@@ -11,7 +11,7 @@ from flax import struct
 from jaxtyping import Array, Float, Key
 
 from heurax.inner.base import InnerLoop, StepResult
-from heurax.inner.mixed_mode import mixed_mode_value_and_grad
+from heurax.inner.mixed_mode import keep_only_gradients, mixed_mode_value_and_grad
 from heurax.rules import AdafacMLP, LearnedOptimizer
 from heurax.tasks import ImageMLP, TaskFamily
 from heurax.tasks.base import Split
@@ -42,8 +42,9 @@ class SupervisedTraining(InnerLoop):
         meta_loss_split: the split whose loss `meta_loss` reports.
         loss_cap: the largest loss that is reported; > 0. The default is over four times the loss of a guess among 10
             classes.
-        mixed_mode: differentiate the inner gradient forward-over-reverse, which takes reverse-mode meta-gradients less
-            memory; the numbers are the same. It has no effect on evolution, and rules out `ForwardGradient`.
+        mixed_mode: differentiate the inner gradient forward-over-reverse, and keep of each step nothing but its inputs
+            and that gradient, which takes reverse-mode meta-gradients less memory; the numbers are the same. It has no
+            effect on evolution, and rules out `ForwardGradient`.
     """
 
     rule: LearnedOptimizer = AdafacMLP()
@@ -68,6 +69,10 @@ class SupervisedTraining(InnerLoop):
 
     def step(self, theta: Any, state: SupervisedState, key: Key[Array, ""]) -> tuple[SupervisedState, StepResult]:
         """One update on a fresh batch. The optimizer is given the loss as `value=`."""
+        step = keep_only_gradients(self._step) if self.mixed_mode else self._step
+        return step(theta, state, key)
+
+    def _step(self, theta: Any, state: SupervisedState, key: Key[Array, ""]) -> tuple[SupervisedState, StepResult]:
         batch = self.task.batch(state.task, key)
         loss, gradient = self._value_and_grad(state.task, state.params, batch)
         updates, optimizer_state = self._optimizer(theta).update(
