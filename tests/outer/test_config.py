@@ -42,6 +42,12 @@ def test_estimators_by_name(name):
     assert config.outer.estimator == ESTIMATORS[name]()
 
 
+def test_bootstrapping_in_function_space_is_one_line():
+    arguments = ["--outer.estimator", "Bootstrapped", "--inner.matching_function", "kl"]
+    config, _ = read_config(TrainConfig, None, arguments)
+    assert config.inner.matching_function == "kl"
+
+
 def test_all_options_in_yaml(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(MIXTURE)

@@ -1,5 +1,6 @@
 """Meta-gradients against the exact one, by their bias."""
 
+import dataclasses
 import functools
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from heurax.inner import InfluenceBalancing
+from heurax.inner import InfluenceBalancing, SupervisedTraining
 from heurax.outer import (
     Average,
     Bootstrapped,
@@ -19,7 +20,8 @@ from heurax.outer import (
     TruncatedGradient,
 )
 from heurax.outer.unroll import unroll
-from problems import small_training
+from heurax.tasks import ImageMLP, Quadratic, TaskFamily
+from problems import TinyOptimizer, small_training
 
 TRUE_GRADIENT = 32.0852  # of the mean loss over 100 steps at theta = 0.5
 INFLUENCE = InfluenceBalancing()
@@ -110,25 +112,70 @@ def test_bootstrapping_one_step_ahead_is_the_meta_gradient():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, 0.3 * b, rtol=1e-4), ours, exact)
 
 
+@pytest.mark.parametrize("matching_function", ["squared_distance", "kl"])
 @pytest.mark.parametrize("target_steps", [1, 4])
-def test_no_gradient_flows_into_the_target(target_steps):
-    """The tangents of the target depend on none of the inputs of its jaxpr, theirs included: they are zeros."""
-    inner = small_training(8)
+def test_no_gradient_flows_into_the_target(target_steps, matching_function):
+    """The tangents of what is matched depend on none of the inputs of the jaxpr, theirs included: they are zeros."""
+    inner = dataclasses.replace(small_training(8), matching_function=matching_function)
     theta = inner.rule.init(jax.random.key(0))
     lifetime = inner.init(theta, jax.random.key(5))
     estimator = Bootstrapped(1, window=4, target_steps=target_steps)
 
     def tangents(primals, directions):
-        target = lambda theta, params: inner.params(  # noqa: E731
-            estimator.target(inner, theta, inner.with_params(lifetime, params), jax.random.key(6))
-        )
-        return jax.jvp(target, primals, directions)[1]
+        def distance_to_target(theta, params):
+            target = estimator.target(inner, theta, inner.with_params(lifetime, params), jax.random.key(6))
+            return inner.matching(target, lifetime, jax.random.key(7))
+
+        return jax.jvp(distance_to_target, primals, directions)[1]
 
     primals = (theta, lifetime.params)
     closed = jax.make_jaxpr(tangents)(primals, primals)
     jaxpr, used = jax.interpreters.partial_eval.dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars))
     assert not any(used)
     assert all(equation.primitive.name == "broadcast_in_dim" for equation in jaxpr.eqns)
+
+
+def test_bootstrapping_in_function_space():
+    """Against the divergence written out, from a learner to a target that is a constant."""
+    task = ImageMLP(width=(8, 8), activations=("tanh",), batch_size=16)
+    inner = SupervisedTraining(TinyOptimizer(), task, num_steps=4, matching_function="kl")
+    estimator = Bootstrapped(1, window=2, target_steps=20)
+    estimator.validate(inner)
+    theta, key = inner.rule.init(jax.random.key(0)), jax.random.key(4)
+    lifetime = inner.init(theta, jax.random.key(5))
+    key_unroll, key_target, _ = jax.random.split(key, 3)
+    images = task.evaluation_batch(lifetime.task, "validation")[0]
+
+    def logits(params):
+        hidden = jnp.tanh(images @ params["layer_0"]["kernel"] + params["layer_0"]["bias"][None])
+        return hidden @ params["layer_1"]["kernel"] + params["layer_1"]["bias"][None]
+
+    def divergence(theta, target):
+        learner, _, _ = unroll(inner, theta, lifetime, key_unroll, 2, "final")
+        p, q = jax.nn.softmax(logits(target)), jax.nn.softmax(logits(learner.params))
+        return jnp.mean(jnp.sum(p * jnp.log(p / q), axis=1))
+
+    @jax.jit
+    def both(theta):
+        learner, _, _ = unroll(inner, theta, lifetime, key_unroll, 2, "final")
+        target = estimator.target(inner, theta, learner, key_target).params
+        estimate, _ = estimator.run_window(inner, theta, lambda theta: lifetime, key)
+        return estimate, jax.value_and_grad(divergence)(theta, target)
+
+    estimate, (distance, exact) = both(theta)
+    np.testing.assert_allclose(estimate.metrics["matching"], distance, rtol=1e-4)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3), estimate.gradient, exact)
+    assert all(np.abs(leaf).max() > 1e-6 for leaf in jax.tree.leaves(exact))
+
+
+def test_families_without_a_divergence_are_refused():
+    @dataclasses.dataclass(frozen=True)
+    class Points(Quadratic):
+        divergence = TaskFamily.divergence
+
+    inner = SupervisedTraining(TinyOptimizer(), Points(), matching_function="kl")
+    with pytest.raises(ValueError, match="the models of Points predict no distribution whose divergence could be"):
+        Bootstrapped().validate(inner)
 
 
 def test_mixed_steps_mix_the_gradients_of_all_lengths():

@@ -42,6 +42,19 @@ def run(family, key, num_steps=30):
     return losses, norms, jnp.stack(finals)
 
 
+def test_divergence_is_least_at_the_target(family):
+    """Zero there, as is its slope, and above zero elsewhere."""
+    keys = jax.random.split(jax.random.key(1), 4)
+    task = family.sample(keys[0])
+    target, other = family.init(task, keys[1]), family.init(task, keys[2])
+    batch = family.batch(task, keys[3])
+    divergence = jax.jit(jax.value_and_grad(lambda params: family.divergence(task, target, params, batch)))
+    (here, slope), (there, _) = divergence(target), divergence(other)
+    assert here.dtype == jnp.float32
+    np.testing.assert_allclose([here, optax.tree.norm(slope)], 0, atol=1e-6)
+    assert there > 0.01
+
+
 def test_loss_falls_under_adam_deterministically_and_vmapped(family):
     keys = jax.random.split(jax.random.key(0), 4)
     together = jax.jit(jax.vmap(lambda key: run(family, key)))

@@ -60,8 +60,8 @@ class InnerLoop(abc.ABC):
     def matching(self, target: Any, state: Any, key: Key[Array, ""]) -> Float[Array, ""]:
         """How far the learner in a state is from that in the state `target`, which no gradient reaches.
 
-        By default half the squared distance of `params`. An inner loop whose learners have a better measure (a
-        policy's Kullback-Leibler divergence) overrides it.
+        By default half the squared distance of `params`. An inner loop whose learners have a better measure (the
+        Kullback-Leibler divergence of predictions, or of policies) overrides it.
         """
         del key  # unused: nothing is sampled by default
         squares = jax.tree.map(lambda a, b: jnp.sum((a - b) ** 2), self.params(target), self.params(state))

@@ -45,6 +45,9 @@ class SupervisedTraining(InnerLoop):
         mixed_mode: differentiate the inner gradient forward-over-reverse, and keep of each step nothing but its inputs
             and that gradient, which takes reverse-mode meta-gradients less memory; the numbers are the same. It has no
             effect on evolution, and rules out `ForwardGradient`.
+        matching_function: what `Bootstrapped` makes small: half the `squared_distance` of parameters, or the `kl`
+            divergence of predictions on the evaluation batch of `meta_loss_split`, of families that have one
+            (`TaskFamily.divergence`).
     """
 
     rule: LearnedOptimizer = AdafacMLP()
@@ -53,6 +56,7 @@ class SupervisedTraining(InnerLoop):
     meta_loss_split: Literal["train", "validation"] = "validation"
     loss_cap: float = 10.0
     mixed_mode: bool = False
+    matching_function: Literal["squared_distance", "kl"] = "squared_distance"
 
     def __post_init__(self) -> None:
         if self.num_steps < 1:
@@ -100,6 +104,13 @@ class SupervisedTraining(InnerLoop):
     def with_params(self, state: SupervisedState, params: Any) -> SupervisedState:
         """The same training with other parameters."""
         return dataclasses.replace(state, params=params)
+
+    def matching(self, target: SupervisedState, state: SupervisedState, key: Key[Array, ""]) -> Float[Array, ""]:
+        """See `matching_function`."""
+        if self.matching_function == "squared_distance":
+            return super().matching(target, state, key)
+        batch = self.task.evaluation_batch(state.task, self.meta_loss_split)
+        return self.task.divergence(state.task, target.params, state.params, batch)
 
     def _value_and_grad(self, task: Any, params: Any, batch: Any) -> tuple[Float[Array, ""], Any]:
         if not self.mixed_mode:

@@ -72,7 +72,14 @@ class Reparameterized(TaskFamily):
 
     def loss(self, task: ReparameterizedTask, params: Any, batch: Any) -> Float[Array, ""]:
         """The family's loss at the scaled parameters."""
-        return self.family.loss(task.task, jax.tree.map(jnp.multiply, params, self._scales(task, params)), batch)
+        return self.family.loss(task.task, self._scaled(task, params), batch)
+
+    def divergence(self, task: ReparameterizedTask, target: Any, params: Any, batch: Any) -> Float[Array, ""]:
+        """The family's divergence at the scaled parameters."""
+        return self.family.divergence(task.task, self._scaled(task, target), self._scaled(task, params), batch)
+
+    def _scaled(self, task: ReparameterizedTask, params: Any) -> Any:
+        return jax.tree.map(jnp.multiply, params, self._scales(task, params))
 
     def _scales(self, task: ReparameterizedTask, params: Any) -> Any:
         return jax.tree.map(lambda _: task.scale, params) if self.level == "global" else task.scale

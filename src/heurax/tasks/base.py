@@ -37,3 +37,15 @@ class TaskFamily(abc.ABC):
     @abc.abstractmethod
     def loss(self, task: Any, params: Any, batch: Any) -> Float[Array, ""]:
         """The mean loss of a batch; float32, to be minimised."""
+
+    def divergence(self, task: Any, target: Any, params: Any, batch: Any) -> Float[Array, ""]:
+        """How far the model with `params` is from the model with `target`, in what they say of a batch.
+
+        The Kullback-Leibler divergence `KL(p_target || p_params)` of their predictive distributions, those of which the
+        loss is a negative log-likelihood, averaged over the batch; in nats, >= 0.
+
+        Raises:
+            ValueError: the family's models predict no distribution.
+        """
+        del task, target, params, batch  # unused: a family that has a divergence overrides this
+        raise ValueError(f"the models of {type(self).__name__} predict no distribution whose divergence could be taken")

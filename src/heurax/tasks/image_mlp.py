@@ -110,6 +110,11 @@ class ImageMLP(TaskFamily):
         logits = self._logits(task, params, inputs)
         return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
 
+    def divergence(self, task: ImageMLPTask, target: Any, params: Any, batch: tuple[Array, Array]) -> Float[Array, ""]:
+        """Mean of `KL(softmax of the target's logits || softmax of the model's)`; labels are not looked at."""
+        ours, theirs = (jax.nn.log_softmax(self._logits(task, p, batch[0])) for p in (params, target))
+        return jnp.mean(optax.losses.kl_divergence_with_log_targets(ours, theirs))
+
     def _logits(self, task: ImageMLPTask, params: Any, x: Float[Array, "batch features"]) -> Array:
         (low_width, high_width), (low_depth, high_depth) = self.width, self.depth
         mask = jnp.arange(high_width)[None] < task.width

@@ -25,9 +25,10 @@ class Bootstrapped(WindowGradient):
         target = x_{K+L-1} - alpha grad f(x_{K+L-1}),      g = d/dtheta mu(stop_gradient(target), x_K(theta))
 
     Only the K steps are differentiated through. `mu` is the inner loop's `matching`: half the squared distance of
-    parameters, unless the inner loop knows better (a policy's Kullback-Leibler divergence). With L = 1 and that
-    distance, `g` is `alpha` times the ordinary meta-gradient of the window. The lifetime goes on from
-    `x_K`, whose meta-loss is the loss that is reported.
+    parameters, or what the inner loop has instead (`SupervisedTraining(matching_function="kl")`: the Kullback-Leibler
+    divergence of predictions, KL(target || learner)). With L = 1 and the squared distance, `g` is `alpha` times the
+    ordinary meta-gradient of the window. The lifetime goes on from `x_K`, whose meta-loss is the loss that is
+    reported.
 
     Source: Flennerhag et al. 2022, arXiv:2109.04504.
 
@@ -52,6 +53,16 @@ class Bootstrapped(WindowGradient):
             raise ValueError(f"target_steps must be >= 1, got {self.target_steps}")
         if not self.target_rate > 0:
             raise ValueError(f"target_rate must be > 0, got {self.target_rate}")
+
+    def validate(self, inner: InnerLoop) -> None:
+        """Lifetimes must be whole numbers of windows, and the inner loop's learners comparable."""
+        super().validate(inner)
+
+        def match(key: Key[Array, ""]) -> Array:
+            lifetime = inner.init(inner.rule.init(key), key)
+            return inner.matching(lifetime, lifetime, key)
+
+        jax.eval_shape(match, jax.random.key(0))  # raises ValueError where there is no such measure
 
     def inner_steps(self, inner: InnerLoop) -> int:
         """A window and the way to the target, per task."""
