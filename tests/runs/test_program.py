@@ -1,5 +1,7 @@
 """The compiled outer step: one compilation, any number of devices, exact restoring."""
 
+from unittest import mock
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -21,6 +23,7 @@ from heurax.outer import (
 from heurax.rules import LearnableAdam
 from heurax.runs import OuterProgram, TrainConfig, tasks_mesh
 from heurax.runs.checkpoints import Checkpoints
+from heurax.runs.devices import peak_memory, planned_memory
 from heurax.tasks import Quadratic
 
 INNER = SupervisedTraining(LearnableAdam(0.05), Quadratic(dimension=3, noise=0.1), num_steps=8)
@@ -140,6 +143,18 @@ def test_restoring_a_foreign_checkpoint_is_refused(tmp_path):
     with pytest.raises(HeuraxError, match="it has estimator_state/clock, which the run has not"):
         checkpoints.restore(5, foreign.abstract_state())
     checkpoints.close()
+
+
+def test_peak_memory_is_what_devices_count_or_else_what_is_planned():
+    def counting(peak):
+        device = mock.Mock()
+        device.memory_stats.return_value = {"bytes_in_use": 1, "peak_bytes_in_use": peak}
+        return device
+
+    program = jax.jit(lambda x: jnp.sin(x) @ jnp.cos(x)).lower(jnp.ones((100, 100))).compile()
+    assert 2 * 40_000 <= planned_memory(program) <= 4 * 40_000 + 1000  # in and out, and at most two temporaries
+    assert peak_memory(program, jax.devices()) == planned_memory(program)
+    assert peak_memory(program, [counting(5), counting(7)]) == 7
 
 
 def test_mesh_uses_the_largest_number_of_devices_that_divides_the_tasks():

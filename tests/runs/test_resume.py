@@ -66,6 +66,7 @@ def test_stops_cleanly_and_resumes(number, config_path, heurax_command, heurax_r
     assert f"stopped by {number.name} after outer step" in errors
     summary = json.loads((run_dir / "summary.json").read_text())
     assert summary["status"] == "stopped"
+    assert summary["memory_bytes_per_device"] > 1000
     assert (run_dir / "checkpoints" / str(summary["outer_steps"])).is_dir()
     assert safetensors.numpy.load(theta_bytes(run_dir)).keys()
 

@@ -1,6 +1,7 @@
 """Devices: the mesh over which tasks are sharded, and the compiled outer step on it."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from heurax.errors import HeuraxError
 from heurax.inner import InnerLoop
 from heurax.outer import OuterLoop
 
-__all__ = ["TASKS_AXIS", "OuterProgram", "split_cpu", "tasks_mesh"]
+__all__ = ["TASKS_AXIS", "OuterProgram", "peak_memory", "planned_memory", "split_cpu", "tasks_mesh"]
 
 TASKS_AXIS = "tasks"
 """Name of the mesh axis over which tasks, or members of a population, are sharded."""
@@ -44,6 +45,27 @@ def tasks_mesh(num_tasks: int, max_devices: int | None = None) -> Mesh:
         )
     count = max(n for n in range(1, len(devices) + 1) if num_tasks % n == 0)
     return jax.make_mesh((count,), (TASKS_AXIS,), axis_types=(AxisType.Auto,), devices=devices[:count])
+
+
+def planned_memory(program: jax.stages.Compiled) -> int:
+    """Bytes that a compiled program needs on each device: arguments, outputs of their own, and temporaries."""
+    analysis: Any = program.memory_analysis()
+    return int(
+        analysis.argument_size_in_bytes
+        + analysis.output_size_in_bytes
+        - analysis.alias_size_in_bytes
+        + analysis.temp_size_in_bytes
+    )
+
+
+def peak_memory(program: jax.stages.Compiled, devices: Iterable[Any]) -> int:
+    """Peak bytes on the device that needed most.
+
+    As the devices have counted since the process began; CPUs do not count, and what the program plans to need stands
+    in for it.
+    """
+    counts = [stats["peak_bytes_in_use"] for device in devices if (stats := device.memory_stats())]
+    return max(counts, default=planned_memory(program))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from heurax.errors import HeuraxError, LostProcessError
 from heurax.files import write_text
 from heurax.runs.checkpoints import Checkpoints
 from heurax.runs.config import TrainConfig
-from heurax.runs.devices import OuterProgram, tasks_mesh
+from heurax.runs.devices import OuterProgram, peak_memory, planned_memory, tasks_mesh
 from heurax.runs.directory import RunDirectory
 from heurax.runs.distributed import any_process, is_first_process
 from heurax.runs.progress import RunProgress
@@ -44,7 +44,7 @@ class Summary:
         inner_steps_per_second: likewise.
         compile_seconds: of the outer step.
         run_seconds: of the loop in this call.
-        memory_bytes_per_device: arguments, outputs and temporaries of the compiled outer step.
+        memory_bytes_per_device: peak on the device of this process that needed most; see `peak_memory`.
         num_devices: over which tasks were sharded.
         environment: versions, code, device.
         stopped_by: the signal that asked for a stop, if any; not written.
@@ -113,7 +113,8 @@ def _run(
         advance = program.compile()
         compile_seconds = time.monotonic() - started
     devices = f"{mesh.size} {jax.devices()[0].device_kind} device{'s' if mesh.size > 1 else ''}"
-    console.print(f"compiled the outer step in {compile_seconds:.1f} s for {devices}", highlight=False)
+    memory = f"{planned_memory(advance) / 1e6:,.1f} MB each"
+    console.print(f"compiled the outer step in {compile_seconds:.1f} s for {devices}, {memory}", highlight=False)
 
     meta_loss = None
     started = time.monotonic()
@@ -141,7 +142,6 @@ def _run(
     if checkpoints.latest_step != step:
         checkpoints.save(step, state)
     rate = (step - first) / seconds
-    memory = advance.memory_analysis()
     summary = Summary(
         status="finished" if step == total else "stopped",
         outer_steps=step,
@@ -151,7 +151,7 @@ def _run(
         inner_steps_per_second=rate * inner_steps,
         compile_seconds=compile_seconds,
         run_seconds=seconds,
-        memory_bytes_per_device=_bytes(memory),
+        memory_bytes_per_device=peak_memory(advance, mesh.local_devices),
         num_devices=mesh.size,
         environment=environment(),
         stopped_by=stop.signal,
@@ -205,13 +205,3 @@ def _write_results(
     theta = jax.device_get(state.theta)
     artifacts.save(directory.artifact, artifacts.Artifact(config.inner.rule, theta, origin), overwrite=True)
     write_text(directory.summary, json.dumps(described, indent=2) + "\n")
-
-
-def _bytes(memory: Any) -> int:
-    """Peak of a compiled program: arguments and outputs that do not share a buffer, and temporaries."""
-    return int(
-        memory.argument_size_in_bytes
-        + memory.output_size_in_bytes
-        - memory.alias_size_in_bytes
-        + memory.temp_size_in_bytes
-    )
