@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -146,6 +146,7 @@ class OptaxOptimizer(LearnedOptimizer):
         name: the function in `optax` that makes it: `sgd`, `adam`, `adamw`, `lion`, ...
         learning_rate: initial value; > 0. `theta` holds its logarithm.
         options: further keyword arguments of that function.
+        schedule: of the learning rate over the horizon: constant, or annealed to 0 linearly or as half a cosine.
 
     >>> rule = OptaxOptimizer("sgd", learning_rate=0.1, options={"momentum": 0.9})
     >>> optimizer = rule.optimizer(rule.init(jax.random.key(0)), num_steps=100)
@@ -154,8 +155,11 @@ class OptaxOptimizer(LearnedOptimizer):
     name: str = "adam"
     learning_rate: float = 1e-3
     options: dict[str, float | bool] = field(default_factory=dict, hash=False)
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
 
     def __post_init__(self) -> None:
+        if self.schedule not in ("constant", "linear", "cosine"):
+            raise ValueError(f"schedule must be constant, linear or cosine, got {self.schedule!r}")
         if not callable(getattr(optax, self.name, None)):
             raise ValueError(f"name must be an optimizer of optax such as sgd, adam or adamw, got {self.name!r}")
         _check_positive(self, "learning_rate")
@@ -167,9 +171,15 @@ class OptaxOptimizer(LearnedOptimizer):
 
     def optimizer(self, theta: Any, num_steps: int) -> optax.GradientTransformationExtraArgs:
         """The optax optimizer at the learning rate that `theta` holds; see `LearnedOptimizer.optimizer`."""
-        del num_steps  # unused: the learning rate is constant
-        make = getattr(optax, self.name)
-        return _in_state_dtype(make(jnp.exp(theta["log_learning_rate"]), **self.options))
+        make, peak = getattr(optax, self.name), jnp.exp(theta["log_learning_rate"])
+        if self.schedule == "constant":
+            return _in_state_dtype(make(peak, **self.options))
+
+        def learning_rate(count: Array) -> Array:
+            done = jnp.minimum(count.astype(peak.dtype) / num_steps, 1.0)
+            return peak * (1 - done if self.schedule == "linear" else 0.5 * (1 + jnp.cos(jnp.pi * done)))
+
+        return _in_state_dtype(make(learning_rate, **self.options))
 
 
 def _scale_by_adam(beta1: Array, beta2: Array, epsilon: Array) -> optax.GradientTransformation:

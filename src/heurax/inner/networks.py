@@ -1,0 +1,189 @@
+"""Networks of reinforcement-learning agents: from an observation to what a policy needs and to a value."""
+
+import abc
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+__all__ = ["NETWORKS", "ConvNetwork", "GRUNetwork", "MLPNetwork", "Network"]
+
+Activation = Literal["tanh", "relu", "silu", "gelu"]
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "tanh": jnp.tanh,
+    "relu": jax.nn.relu,
+    "silu": jax.nn.silu,
+    "gelu": jax.nn.gelu,
+}
+
+
+class Network(abc.ABC):
+    """Describes a network with a policy head and a value head; a frozen dataclass.
+
+    Heads and layers are initialised orthogonally: gain sqrt(2) for hidden layers, 0.01 for the policy, 1 for the value,
+    biases 0, as is usual for PPO (Engstrom et al. 2020, arXiv:2005.12729).
+    """
+
+    @abc.abstractmethod
+    def module(self, num_outputs: int) -> nn.Module:
+        """The flax module, written for one observation.
+
+        It is called with (memory, observation) and returns (memory, outputs `[num_outputs]`, value `[]`).
+        """
+
+    @property
+    def memory_size(self) -> int:
+        """Numbers that are carried from step to step; 0 for a network without memory."""
+        return 0
+
+    def initial_memory(self) -> Float[Array, " memory"]:
+        """The memory at the beginning of an episode."""
+        return jnp.zeros((self.memory_size,), jnp.float32)
+
+
+@dataclass(frozen=True)
+class MLPNetwork(Network):
+    """Two multi-layer perceptrons, one for the policy and one for the value. Observations are flattened.
+
+    Args:
+        hidden_sizes: units of the hidden layers of each; every one >= 1.
+        activation: tanh, relu, silu or gelu.
+    """
+
+    hidden_sizes: tuple[int, ...] = (64, 64)
+    activation: Activation = "tanh"
+
+    def __post_init__(self) -> None:
+        _check_sizes("hidden_sizes", self.hidden_sizes)
+
+    def module(self, num_outputs: int) -> nn.Module:
+        """The two perceptrons."""
+        return _MLP(self, num_outputs)
+
+
+@dataclass(frozen=True)
+class ConvNetwork(Network):
+    """Convolutions that policy and value share, then a perceptron for each; observations `[height, width, channels]`.
+
+    Args:
+        channels: of each 3x3 convolution, stride 1, no padding.
+        hidden_sizes: units of the hidden layers of each perceptron.
+        activation: tanh, relu, silu or gelu.
+    """
+
+    channels: tuple[int, ...] = (16,)
+    hidden_sizes: tuple[int, ...] = (128,)
+    activation: Activation = "relu"
+
+    def __post_init__(self) -> None:
+        _check_sizes("channels", self.channels)
+        _check_sizes("hidden_sizes", self.hidden_sizes)
+
+    def module(self, num_outputs: int) -> nn.Module:
+        """The shared torso and the two heads."""
+        return _Conv(self, num_outputs)
+
+
+@dataclass(frozen=True)
+class GRUNetwork(Network):
+    """A dense layer, a gated recurrent unit, and a hidden layer for each head: an agent with memory.
+
+    Args:
+        hidden_size: units of every layer, and of the memory; >= 1.
+        activation: tanh, relu, silu or gelu.
+    """
+
+    hidden_size: int = 128
+    activation: Activation = "relu"
+
+    def __post_init__(self) -> None:
+        _check_sizes("hidden_size", (self.hidden_size,))
+
+    @property
+    def memory_size(self) -> int:
+        """The state of the recurrent unit."""
+        return self.hidden_size
+
+    def module(self, num_outputs: int) -> nn.Module:
+        """The recurrent unit between its layers."""
+        return _GRU(self, num_outputs)
+
+
+class _Tower(nn.Module):
+    """Hidden layers and a linear head."""
+
+    hidden_sizes: tuple[int, ...]
+    activation: Activation
+    num_outputs: int
+    gain: float
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        for i, size in enumerate(self.hidden_sizes):
+            x = ACTIVATIONS[self.activation](_dense(size, f"layer_{i}")(x))
+        return _dense(self.num_outputs, "head", self.gain)(x)
+
+
+class _MLP(nn.Module):
+    network: MLPNetwork
+    num_outputs: int
+
+    @nn.compact
+    def __call__(self, memory: Array, observation: Array) -> tuple[Array, Array, Array]:
+        sizes, activation, x = self.network.hidden_sizes, self.network.activation, observation.ravel()
+        actor, critic = _heads(sizes, activation, self.num_outputs)
+        return memory, actor(x), critic(x)[0]
+
+
+class _Conv(nn.Module):
+    network: ConvNetwork
+    num_outputs: int
+
+    @nn.compact
+    def __call__(self, memory: Array, observation: Array) -> tuple[Array, Array, Array]:
+        activation = ACTIVATIONS[self.network.activation]
+        x = observation
+        for i, channels in enumerate(self.network.channels):
+            init = nn.initializers.orthogonal(math.sqrt(2))
+            x = activation(nn.Conv(channels, (3, 3), padding="VALID", kernel_init=init, name=f"torso_{i}")(x))
+        actor, critic = _heads(self.network.hidden_sizes, self.network.activation, self.num_outputs)
+        return memory, actor(x.ravel()), critic(x.ravel())[0]
+
+
+class _GRU(nn.Module):
+    network: GRUNetwork
+    num_outputs: int
+
+    @nn.compact
+    def __call__(self, memory: Array, observation: Array) -> tuple[Array, Array, Array]:
+        size, activation = self.network.hidden_size, self.network.activation
+        x = ACTIVATIONS[activation](_dense(size, "encoder")(observation.ravel()))
+        memory, x = nn.GRUCell(size, name="gru")(memory, x)
+        actor, critic = _heads((size,), activation, self.num_outputs)
+        return memory, actor(x), critic(x)[0]
+
+
+def _heads(sizes: tuple[int, ...], activation: Activation, num_outputs: int) -> tuple[_Tower, _Tower]:
+    """The actor's and the critic's towers, whose parameters are called so in every network."""
+    return (
+        _Tower(sizes, activation, num_outputs, 0.01, name="actor"),
+        _Tower(sizes, activation, 1, 1.0, name="critic"),
+    )
+
+
+def _dense(size: int, name: str, gain: float = math.sqrt(2)) -> nn.Dense:
+    return nn.Dense(size, kernel_init=nn.initializers.orthogonal(gain), name=name)
+
+
+def _check_sizes(name: str, sizes: tuple[int, ...]) -> None:
+    if any(size < 1 for size in sizes):
+        raise ValueError(f"{name} must be >= 1, got {sizes if len(sizes) != 1 else sizes[0]}")
+
+
+NETWORKS: dict[str, type[Network]] = {network.__name__: network for network in (ConvNetwork, GRUNetwork, MLPNetwork)}
+"""Networks by name."""

@@ -1,0 +1,388 @@
+"""Proximal policy optimisation as an inner loop: the drift, or the optimizer, is what is discovered."""
+
+import dataclasses
+import functools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jaxtyping import Array, Bool, Float, Key
+
+from heurax.envs import Catch, Environment, VectorState, reset_batch
+from heurax.envs.normalise import (
+    init_reward_scale,
+    init_statistics,
+    scale_rewards,
+    standardise,
+    update_statistics,
+)
+from heurax.inner.agent import Agent, make_agent
+from heurax.inner.base import InnerLoop, StepResult
+from heurax.inner.experience import Experience, Observe, collect, evaluate
+from heurax.inner.gae import gae
+from heurax.inner.minibatches import minibatch_indices
+from heurax.inner.networks import MLPNetwork, Network
+from heurax.inner.policies import Policy, default_policy
+from heurax.inner.ppo_loss import Samples, ppo_loss
+from heurax.rules import LPO, Drift, DriftFunction, LearnedOptimizer, OptaxOptimizer, PPOClip, Rule
+
+__all__ = ["PPO", "PPOState"]
+
+
+@struct.dataclass
+class PPOState:
+    """An agent in training.
+
+    `level` is the problem it was given; `recent_return` and `recent_length` are means over the last episodes that
+    ended, 0 before the first; `step` (`i32[]`) counts updates; what is not normalised has an empty tuple for its
+    statistics.
+    """
+
+    level: Any
+    params: Any
+    optimizer_state: Any
+    environment: VectorState
+    memory: Any
+    observation_statistics: Any
+    reward_scale: Any
+    recent_return: Any
+    recent_length: Any
+    step: Any
+
+
+@dataclass(frozen=True)
+class PPO(InnerLoop):
+    """Train an agent by policy gradients with a drift, on a level sampled from an environment.
+
+    A step is one update: `num_envs` copies of the environment are played for `num_rollout_steps` each; the advantages
+    of what happened are estimated; then `num_epochs` times the experience is dealt into `num_minibatches`, on each of
+    which the optimizer makes one step on
+
+        -mean(r A - drift(log r, A, n / N)) + value_weight * value loss - entropy_weight * entropy.
+
+    A step reports minus the mean return of the episodes that ended in it, or, if none did, what it reported before;
+    until the first has ended, the mean return so far of those under way. Divergence is normal: a return that is not
+    finite, or is below `return_floor`, counts as `return_floor`, and `metrics["nonfinite"]` counts returns and losses
+    that are not finite.
+
+    Sources: Schulman et al. 2017, arXiv:1707.06347; details, Huang et al. 2022, "The 37 implementation details of PPO";
+    drifts, Lu et al. 2022, arXiv:2210.05639. Departures from common code: an episode cut off by a time limit is
+    bootstrapped from its true last observation; normalisation statistics are updated once per rollout, not within.
+
+    Args:
+        rule: what is discovered: a drift or a learned optimizer. The other of the two is fixed.
+        env: the distribution that each lifetime's problem is drawn from.
+        num_steps: the horizon, in updates; >= 1.
+        num_envs: copies of the environment; >= 1.
+        num_rollout_steps: steps of each copy per update; >= 1.
+        num_epochs: passes over the experience of an update; >= 1.
+        num_minibatches: optimizer steps per pass; divides `num_envs * num_rollout_steps`, for a network with memory
+            `num_envs`.
+        discount: of future rewards; in [0, 1].
+        trace_decay: lambda of generalised advantage estimation; in [0, 1].
+        normalise_advantages: whether advantages are standardised within each minibatch.
+        entropy_weight: >= 0.
+        value_weight: >= 0.
+        value_clip: how far a value may move from the old one before its loss ends, as the ratio in PPO; > 0, or None.
+        max_gradient_norm: to which gradients are clipped; > 0. `.inf` does not clip.
+        drift: the fixed drift, where the rule is not one. Its `theta` is that of its `init`.
+        optimizer: the fixed optimizer, where the rule is not one. Likewise.
+        network: of the agent.
+        policy: of the agent; None takes the one that fits the action space.
+        normalise_observations: whether the agent sees observations standardised by running statistics.
+        normalise_rewards: whether it learns from rewards divided by the running deviation of their discounted sum.
+        num_eval_episodes: fresh episodes by which `meta_loss` judges an agent; 0 takes the recent training episodes.
+        max_eval_steps: after which an evaluation episode counts as it stands; >= 1.
+        greedy_eval: whether evaluation takes the most likely actions, or samples.
+        return_floor: the lowest return that is reported; finite.
+    """
+
+    rule: Rule = LPO()
+    env: Environment = Catch()
+    num_steps: int = 100
+    num_envs: int = 64
+    num_rollout_steps: int = 32
+    num_epochs: int = 4
+    num_minibatches: int = 4
+    discount: float = 0.99
+    trace_decay: float = 0.95
+    normalise_advantages: bool = True
+    entropy_weight: float = 0.01
+    value_weight: float = 0.5
+    value_clip: float | None = 0.2
+    max_gradient_norm: float = 0.5
+    drift: Drift = PPOClip()
+    optimizer: LearnedOptimizer = OptaxOptimizer("adam", 2.5e-4, {"eps": 1e-5}, schedule="linear")
+    network: Network = MLPNetwork()
+    policy: Policy | None = None
+    normalise_observations: bool = False
+    normalise_rewards: bool = False
+    num_eval_episodes: int = 0
+    max_eval_steps: int = 1000
+    greedy_eval: bool = False
+    return_floor: float = -1e6
+
+    def __post_init__(self) -> None:
+        for name in ("num_steps", "num_envs", "num_rollout_steps", "num_epochs", "num_minibatches", "max_eval_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        for name in ("discount", "trace_decay"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        for name in ("entropy_weight", "value_weight", "num_eval_episodes"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
+        for name in ("value_clip", "max_gradient_norm"):
+            if getattr(self, name) is not None and not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
+        if not math.isfinite(self.return_floor):
+            raise ValueError(f"return_floor must be finite, got {self.return_floor}")
+        if not isinstance(self.rule, Drift | LearnedOptimizer):
+            raise ValueError(f"rule must be a drift or a learned optimizer, got {type(self.rule).__name__}")
+        if self._num_units % self.num_minibatches:
+            of_what = "num_envs" if self.network.memory_size else "num_envs * num_rollout_steps"
+            raise ValueError(f"num_minibatches must divide {of_what} = {self._num_units}, got {self.num_minibatches}")
+        agent = self.agent  # raises if the policy does not fit the actions
+        assert agent.observation_shape == self.env.observation_shape
+
+    @property
+    def agent(self) -> Agent:
+        """The network and policy, fitted to the environment."""
+        return make_agent(self.network, self.policy or default_policy(self.env.action_space), self.env)
+
+    def init(self, theta: Any, key: Key[Array, ""]) -> PPOState:
+        """Sample a level, begin its episodes, initialise the agent and its optimizer."""
+        key_level, key_reset, key_params = jax.random.split(key, 3)
+        level = self.env.sample(key_level)
+        environment = reset_batch(self.env, level, key_reset, self.num_envs)
+        params = self.agent.init(key_params)
+        statistics = ()
+        if self.normalise_observations:
+            statistics = update_statistics(init_statistics(self.env.observation_shape), environment.observation)
+        return PPOState(
+            level=level,
+            params=params,
+            optimizer_state=self._optimizer(theta).init(params),
+            environment=environment,
+            memory=jnp.zeros((self.num_envs, self.network.memory_size), jnp.float32),
+            observation_statistics=statistics,
+            reward_scale=init_reward_scale(self.num_envs) if self.normalise_rewards else (),
+            recent_return=jnp.zeros([], jnp.float32),
+            recent_length=jnp.zeros([], jnp.float32),
+            step=jnp.zeros([], jnp.int32),
+        )
+
+    def step(self, theta: Any, state: PPOState, key: Key[Array, ""]) -> tuple[PPOState, StepResult]:
+        """One update: a rollout, and the optimizer's steps on it."""
+        key_collect, key_learn = jax.random.split(key)
+        environment, memory, experience = collect(
+            self.agent,
+            state.params,
+            self.env,
+            state.level,
+            state.environment,
+            state.memory,
+            self._observe(state),
+            key_collect,
+            self.num_rollout_steps,
+        )
+        samples, reward_scale = self._samples(state, environment, memory, experience)
+        params, optimizer_state, metrics = self._learn(theta, state, samples, key_learn)
+        statistics = state.observation_statistics
+        if self.normalise_observations:
+            statistics = update_statistics(statistics, experience.observation)
+        recent_return, recent_length, reported = _recent(state, experience)
+        reported, nonfinite = self._floor(reported)
+        nonfinite |= ~jnp.isfinite(metrics["loss"])
+        metrics = {name: jnp.where(jnp.isfinite(value), value, 0.0) for name, value in metrics.items()}
+        new_state = PPOState(
+            level=state.level,
+            params=params,
+            optimizer_state=optimizer_state,
+            environment=environment,
+            memory=memory,
+            observation_statistics=statistics,
+            reward_scale=reward_scale,
+            recent_return=recent_return,
+            recent_length=recent_length,
+            step=state.step + 1,
+        )
+        return new_state, StepResult(
+            -reported,
+            metrics
+            | {
+                "episode_return": reported,
+                "episode_length": recent_length,
+                "nonfinite": nonfinite.astype(jnp.float32),
+            },
+        )
+
+    def meta_loss(self, theta: Any, state: PPOState, key: Key[Array, ""]) -> Float[Array, ""]:
+        """Minus the mean return of fresh episodes, or of the recent ones."""
+        del theta  # unused: the agent is judged as it stands
+        returns = state.recent_return
+        if self.num_eval_episodes:
+            returns = self.evaluate(state, key, self.num_eval_episodes, greedy=self.greedy_eval)
+        return -self._floor(jnp.mean(returns))[0]
+
+    def evaluate(
+        self, state: PPOState, key: Key[Array, ""], num_episodes: int, *, greedy: bool = False
+    ) -> Float[Array, " num_episodes"]:
+        """Returns of fresh episodes on the state's level, as they are, not capped."""
+        observe = self._observe(state)
+        return evaluate(
+            self.agent,
+            state.params,
+            self.env,
+            state.level,
+            observe,
+            key,
+            num_episodes=num_episodes,
+            max_steps=self.max_eval_steps,
+            greedy=greedy,
+        )
+
+    def params(self, state: PPOState) -> Any:
+        """The parameters of the agent."""
+        return state.params
+
+    def with_params(self, state: PPOState, params: Any) -> PPOState:
+        """The same training with another agent."""
+        return dataclasses.replace(state, params=params)
+
+    @property
+    def _num_units(self) -> int:
+        """What is dealt into minibatches: steps, or whole trajectories if the agent has a memory."""
+        return self.num_envs if self.network.memory_size else self.num_envs * self.num_rollout_steps
+
+    def _observe(self, state: PPOState) -> Observe:
+        if not self.normalise_observations:
+            return lambda observation: observation
+        return functools.partial(standardise, state.observation_statistics)
+
+    def _samples(
+        self, state: PPOState, environment: VectorState, memory: Any, experience: Experience
+    ) -> tuple[Samples, Any]:
+        """Advantages and targets of a rollout."""
+        agent, params, observe = self.agent, state.params, self._observe(state)
+        look = jax.vmap(agent.step, (None, 0, 0))
+        look_at_rollout = jax.vmap(look, (None, 0, 0))
+        observation = observe(experience.observation)
+        seen = look_at_rollout(params, experience.memory, observation)
+        last = look(params, memory, observe(environment.observation))
+        next_value = jnp.concatenate([seen.value[1:], last.value[None]])
+
+        # Of a step that a time limit has cut off, the next observation belongs to another episode.
+        cut = experience.ended & ~experience.terminated
+
+        def of_true_last() -> Array:
+            return look_at_rollout(params, seen.memory, observe(experience.next_observation)).value
+
+        next_value = jnp.where(cut, jax.lax.cond(jnp.any(cut), of_true_last, lambda: next_value), next_value)
+
+        reward, reward_scale = experience.reward, state.reward_scale
+        if self.normalise_rewards:
+            reward_scale, reward = jax.lax.scan(
+                lambda scale, now: scale_rewards(scale, *now, self.discount),
+                reward_scale,
+                (experience.reward, experience.ended),
+            )
+        along_time = functools.partial(gae, discount=self.discount, trace_decay=self.trace_decay)
+        advantage = jax.vmap(along_time, 1, 1)(reward, seen.value, next_value, experience.terminated, experience.ended)
+        log_prob = jax.vmap(jax.vmap(agent.policy.log_prob, (None, 0, 0)), (None, 0, 0))(
+            params, experience.outputs, experience.action
+        )
+        samples = Samples(
+            memory=experience.memory,
+            observation=observation,
+            action=experience.action,
+            log_prob=log_prob,
+            value=seen.value,
+            advantage=advantage,
+            target=advantage + seen.value,
+            ended=experience.ended,
+        )
+        if self.network.memory_size:
+            samples = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), samples)
+            return samples._replace(memory=samples.memory[:, 0]), reward_scale
+        return jax.tree.map(lambda x: x.reshape((self._num_units, *x.shape[2:])), samples), reward_scale
+
+    def _learn(
+        self, theta: Any, state: PPOState, samples: Samples, key: Key[Array, ""]
+    ) -> tuple[Any, Any, dict[str, Float[Array, ""]]]:
+        """All optimizer steps of an update: parameters, optimizer state, mean metrics."""
+        optimizer = self._optimizer(theta)
+        loss_fn = functools.partial(
+            ppo_loss,
+            agent=self.agent,
+            drift=self._drift(theta),
+            progress=state.step.astype(jnp.float32) / self.num_steps,
+            normalise_advantages=self.normalise_advantages,
+            entropy_weight=self.entropy_weight,
+            value_weight=self.value_weight,
+            value_clip=self.value_clip,
+        )
+
+        def step(carry: tuple[Any, Any], now: tuple[Array, Array, Array]) -> tuple[tuple[Any, Any], Any]:
+            (params, optimizer_state), (indices, key, epoch) = carry, now
+            minibatch = jax.tree.map(
+                lambda x: x.at[indices].get(mode="promise_in_bounds", unique_indices=True), samples
+            )
+            (loss, metrics), gradient = jax.value_and_grad(loss_fn, has_aux=True)(params, samples=minibatch)
+            updates, optimizer_state = optimizer.update(
+                gradient, optimizer_state, params, value=loss, key=key, batch_proportion=epoch
+            )
+            params = optax.apply_updates(params, updates)
+            return (params, optimizer_state), metrics | {"loss": loss, "gradient_norm": optax.tree.norm(gradient)}
+
+        key_deal, key_updates = jax.random.split(key)
+        deal = functools.partial(minibatch_indices, num_samples=self._num_units, num_minibatches=self.num_minibatches)
+        indices = jax.vmap(deal)(jax.random.split(key_deal, self.num_epochs))
+        num_updates = self.num_epochs * self.num_minibatches
+        epochs = jnp.repeat(jnp.arange(self.num_epochs, dtype=jnp.float32) / self.num_epochs, self.num_minibatches)
+        (params, optimizer_state), metrics = jax.lax.scan(
+            step,
+            (state.params, state.optimizer_state),
+            (indices.reshape(num_updates, -1), jax.random.split(key_updates, num_updates), epochs),
+        )
+        return params, optimizer_state, jax.tree.map(jnp.mean, metrics)
+
+    def _drift(self, theta: Any) -> DriftFunction:
+        if isinstance(self.rule, Drift):
+            return self.rule.drift(theta)
+        return self.drift.drift(self.drift.init(jax.random.key(0)))
+
+    def _optimizer(self, theta: Any) -> optax.GradientTransformationExtraArgs:
+        num_updates = self.num_steps * self.num_epochs * self.num_minibatches
+        if isinstance(self.rule, LearnedOptimizer):
+            optimizer = self.rule.optimizer(theta, num_updates)
+        else:
+            optimizer = self.optimizer.optimizer(self.optimizer.init(jax.random.key(0)), num_updates)
+        if math.isinf(self.max_gradient_norm):
+            return optimizer
+        clip = optax.clip_by_global_norm(self.max_gradient_norm)
+        return optax.with_extra_args_support(optax.chain(clip, optimizer))
+
+    def _floor(self, value: Float[Array, ""]) -> tuple[Float[Array, ""], Bool[Array, ""]]:
+        """A return as it is reported, and whether it was not finite."""
+        finite = jnp.isfinite(value)
+        return jnp.maximum(jnp.where(finite, value, self.return_floor), self.return_floor), ~finite
+
+
+def _recent(state: PPOState, experience: Experience) -> tuple[Array, Array, Array]:
+    """Mean return and length of the episodes that last ended, and the return to report."""
+    num_ended = jnp.sum(experience.ended)
+    weight = experience.ended.astype(jnp.float32) / jnp.maximum(num_ended, 1).astype(jnp.float32)
+
+    def mean_of(values: Array, before: Array) -> Array:
+        over_ended = jnp.sum(jnp.where(experience.ended, weight * values.astype(jnp.float32), 0.0))
+        return jnp.where(num_ended > 0, over_ended, before)
+
+    recent_return = mean_of(experience.episode_return, state.recent_return)
+    recent_length = mean_of(experience.episode_length, state.recent_length)
+    under_way = jnp.mean(experience.episode_return[-1])
+    return recent_return, recent_length, jnp.where(recent_length > 0, recent_return, under_way)
