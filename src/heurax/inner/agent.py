@@ -6,13 +6,13 @@ from typing import Any, NamedTuple, cast
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
-from heurax.envs import ActionSpace, Environment
+from heurax.envs import ActionSpace
 from heurax.inner.networks import Network
 from heurax.inner.policies import Policy
 
-__all__ = ["Agent", "AgentStep", "make_agent"]
+__all__ = ["Agent", "AgentStep"]
 
 
 class AgentStep(NamedTuple):
@@ -24,7 +24,7 @@ class AgentStep(NamedTuple):
         value: of the state.
     """
 
-    memory: Float[Array, " memory"]
+    memory: Any
     outputs: Float[Array, " outputs"]
     value: Float[Array, ""]
 
@@ -53,35 +53,32 @@ class Agent:
         network = self.module.init(key, self.network.initial_memory(), observation)["params"]
         return {**network, **self.policy.init(self.action_space)}
 
-    def step(
-        self, params: Any, memory: Float[Array, " memory"], observation: Float[Array, "*observation"]
-    ) -> AgentStep:
+    def step(self, params: Any, memory: Any, observation: Float[Array, "*observation"]) -> AgentStep:
         """Look at an observation."""
         memory, outputs, value = cast(Any, self.module.apply({"params": params}, memory, observation))
         return AgentStep(memory, outputs, value)
 
+    def memories(self, num_envs: int) -> Any:
+        """Fresh memories for several copies of an environment."""
+        return jax.tree.map(lambda x: jnp.broadcast_to(x, (num_envs, *x.shape)), self.network.initial_memory())
+
+    def remember(self, ended: Bool[Array, ""], memory: Any) -> Any:
+        """The memory to go on with: a fresh one where the episode has ended."""
+        fresh = self.network.initial_memory()
+        return jax.tree.map(lambda new, old: jnp.where(ended, new, old), fresh, memory)
+
     def unroll(
         self,
         params: Any,
-        memory: Float[Array, " memory"],
+        memory: Any,
         observation: Float[Array, "time *observation"],
-        ended: Any,
+        ended: Bool[Array, " time"],
     ) -> tuple[Float[Array, "time outputs"], Float[Array, " time"]]:
         """Outputs and values along a trajectory; the memory starts anew after every step at which `ended`."""
 
-        def step(memory: Array, now: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
+        def step(memory: Any, now: tuple[Array, Array]) -> tuple[Any, tuple[Array, Array]]:
             observation, ended = now
             seen = self.step(params, memory, observation)
-            return jnp.where(ended, self.network.initial_memory(), seen.memory), (seen.outputs, seen.value)
+            return self.remember(ended, seen.memory), (seen.outputs, seen.value)
 
         return jax.lax.scan(step, memory, (observation, ended))[1]
-
-
-def make_agent(network: Network, policy: Policy, env: Environment) -> Agent:
-    """The agent of a network and a policy in an environment.
-
-    Raises:
-        ValueError: the policy cannot act in the environment's action space.
-    """
-    policy.check(env.action_space)
-    return Agent(network, policy, env.observation_shape, env.action_space)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from heurax.envs import Box, Environment, VectorState, refresh_resets, reset_batch, step_batch
 from heurax.inner.agent import Agent
 
-__all__ = ["Experience", "Observe", "collect", "evaluate"]
+__all__ = ["Episodes", "Experience", "Observe", "collect", "evaluate", "expected_return", "recent_episodes"]
 
 Observe = Callable[[Float[Array, "..."]], Float[Array, "..."]]
 """How an agent sees observations: normalised, or as they are."""
@@ -32,7 +32,7 @@ class Experience(NamedTuple):
         episode_length: likewise.
     """
 
-    memory: Float[Array, "..."]
+    memory: Any
     observation: Float[Array, "..."]
     outputs: Float[Array, "..."]
     action: Array
@@ -44,17 +44,29 @@ class Experience(NamedTuple):
     episode_length: Int[Array, "..."]
 
 
+class Episodes(NamedTuple):
+    """Means over the episodes that last ended; both 0 before the first.
+
+    Attributes:
+        mean_return: the sum of rewards of an episode.
+        mean_length: its number of steps.
+    """
+
+    mean_return: Float[Array, ""]
+    mean_length: Float[Array, ""]
+
+
 def collect(
     agent: Agent,
     params: Any,
     env: Environment,
     level: Any,
     state: VectorState,
-    memory: Float[Array, "num_envs memory"],
+    memory: Any,
     observe: Observe,
     key: Key[Array, ""],
     num_steps: int,
-) -> tuple[VectorState, Float[Array, "num_envs memory"], Experience]:
+) -> tuple[VectorState, Any, Experience]:
     """Act for a number of steps in every copy of an environment.
 
     All noise of the policy is drawn before the first step; the value of no state is computed. Actions are clipped to
@@ -76,18 +88,15 @@ def collect(
     """
     key_resets, key_noise, key_steps = jax.random.split(key, 3)
     state = refresh_resets(env, level, state, key_resets)
-    num_envs = memory.shape[0]
+    num_envs = state.episode_length.shape[0]
     noise = agent.policy.noise(agent.action_space, key_noise, (num_steps, num_envs))
 
-    def step(
-        carry: tuple[VectorState, Array], now: tuple[Array, Array]
-    ) -> tuple[tuple[VectorState, Array], Experience]:
+    def step(carry: tuple[VectorState, Any], now: tuple[Array, Array]) -> tuple[tuple[VectorState, Any], Experience]:
         (state, memory), (noise, key) = carry, now
         seen = jax.vmap(agent.step, (None, 0, 0))(params, memory, observe(state.observation))
         action = jax.vmap(agent.policy.sample, (None, 0, 0))(params, seen.outputs, noise)
         next_state, result = step_batch(env, level, state, to_environment(agent, action), key)
-        fresh = jnp.broadcast_to(agent.network.initial_memory(), memory.shape)
-        return (next_state, jnp.where(result.ended[:, None], fresh, seen.memory)), Experience(
+        return (next_state, jax.vmap(agent.remember)(result.ended, seen.memory)), Experience(
             memory=memory,
             observation=state.observation,
             outputs=seen.outputs,
@@ -102,6 +111,25 @@ def collect(
 
     (state, memory), experience = jax.lax.scan(step, (state, memory), (noise, jax.random.split(key_steps, num_steps)))
     return state, memory, experience
+
+
+def recent_episodes(before: Episodes, experience: Experience) -> Episodes:
+    """Means over the episodes that ended in a rollout, or what they were before if none did."""
+    num_ended = jnp.sum(experience.ended)
+    weight = 1 / jnp.maximum(num_ended, 1).astype(jnp.float32)
+
+    def mean(values: Array, otherwise: Array) -> Array:
+        total = jnp.sum(jnp.where(experience.ended, values.astype(jnp.float32), 0.0))
+        return jnp.where(num_ended > 0, weight * total, otherwise)
+
+    return Episodes(
+        mean(experience.episode_return, before.mean_return), mean(experience.episode_length, before.mean_length)
+    )
+
+
+def expected_return(episodes: Episodes, state: VectorState) -> Float[Array, ""]:
+    """The mean return of recent episodes; until the first has ended, the mean return so far of those under way."""
+    return jnp.where(episodes.mean_length > 0, episodes.mean_return, jnp.mean(state.episode_return))
 
 
 def evaluate(
@@ -130,7 +158,7 @@ def evaluate(
     """
     key_reset, key_steps = jax.random.split(key)
     state = reset_batch(env, level, key_reset, num_episodes)
-    memory = jnp.broadcast_to(agent.network.initial_memory(), (num_episodes, agent.network.memory_size))
+    memory = agent.memories(num_episodes)
 
     def going(carry: Any) -> Bool[Array, ""]:
         step, _, _, over, _ = carry

@@ -4,7 +4,7 @@ import abc
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -29,6 +29,10 @@ class Network(abc.ABC):
     biases 0, as is usual for PPO (Engstrom et al. 2020, arXiv:2005.12729).
     """
 
+    def check(self, observation_shape: tuple[int, ...]) -> None:
+        """Raise ValueError if this network cannot look at observations of a shape; by default none is refused."""
+        del observation_shape  # unused: any will do
+
     @abc.abstractmethod
     def module(self, num_outputs: int) -> nn.Module:
         """The flax module, written for one observation.
@@ -37,13 +41,13 @@ class Network(abc.ABC):
         """
 
     @property
-    def memory_size(self) -> int:
-        """Numbers that are carried from step to step; 0 for a network without memory."""
-        return 0
+    def has_memory(self) -> bool:
+        """Whether something is carried from step to step."""
+        return False
 
-    def initial_memory(self) -> Float[Array, " memory"]:
-        """The memory at the beginning of an episode."""
-        return jnp.zeros((self.memory_size,), jnp.float32)
+    def initial_memory(self) -> Any:
+        """The memory at the beginning of an episode: a tree of arrays, empty for a network without."""
+        return ()
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,16 @@ class ConvNetwork(Network):
         _check_sizes("channels", self.channels)
         _check_sizes("hidden_sizes", self.hidden_sizes)
 
+    def check(self, observation_shape: tuple[int, ...]) -> None:
+        """Needs images, large enough for all convolutions."""
+        if len(observation_shape) != 3:
+            raise ValueError(f"ConvNetwork needs observations [height, width, channels], got {list(observation_shape)}")
+        if min(observation_shape[:2]) <= 2 * len(self.channels):
+            raise ValueError(
+                f"channels must be fewer convolutions for observations of {observation_shape[0]} x "
+                f"{observation_shape[1]}: each takes 2 off, got {len(self.channels)}"
+            )
+
     def module(self, num_outputs: int) -> nn.Module:
         """The shared torso and the two heads."""
         return _Conv(self, num_outputs)
@@ -105,9 +119,13 @@ class GRUNetwork(Network):
         _check_sizes("hidden_size", (self.hidden_size,))
 
     @property
-    def memory_size(self) -> int:
+    def has_memory(self) -> bool:
         """The state of the recurrent unit."""
-        return self.hidden_size
+        return True
+
+    def initial_memory(self) -> Float[Array, " hidden"]:
+        """Zeros."""
+        return jnp.zeros((self.hidden_size,), jnp.float32)
 
     def module(self, num_outputs: int) -> nn.Module:
         """The recurrent unit between its layers."""
@@ -134,7 +152,7 @@ class _MLP(nn.Module):
     num_outputs: int
 
     @nn.compact
-    def __call__(self, memory: Array, observation: Array) -> tuple[Array, Array, Array]:
+    def __call__(self, memory: Any, observation: Array) -> tuple[Any, Array, Array]:
         sizes, activation, x = self.network.hidden_sizes, self.network.activation, observation.ravel()
         actor, critic = _heads(sizes, activation, self.num_outputs)
         return memory, actor(x), critic(x)[0]
@@ -145,7 +163,7 @@ class _Conv(nn.Module):
     num_outputs: int
 
     @nn.compact
-    def __call__(self, memory: Array, observation: Array) -> tuple[Array, Array, Array]:
+    def __call__(self, memory: Any, observation: Array) -> tuple[Any, Array, Array]:
         activation = ACTIVATIONS[self.network.activation]
         x = observation
         for i, channels in enumerate(self.network.channels):
@@ -160,7 +178,7 @@ class _GRU(nn.Module):
     num_outputs: int
 
     @nn.compact
-    def __call__(self, memory: Array, observation: Array) -> tuple[Array, Array, Array]:
+    def __call__(self, memory: Any, observation: Array) -> tuple[Any, Array, Array]:
         size, activation = self.network.hidden_size, self.network.activation
         x = ACTIVATIONS[activation](_dense(size, "encoder")(observation.ravel()))
         memory, x = nn.GRUCell(size, name="gru")(memory, x)

@@ -20,14 +20,22 @@ from heurax.envs.normalise import (
     standardise,
     update_statistics,
 )
-from heurax.inner.agent import Agent, make_agent
+from heurax.inner.agent import Agent
 from heurax.inner.base import InnerLoop, StepResult
-from heurax.inner.experience import Experience, Observe, collect, evaluate
-from heurax.inner.gae import gae
+from heurax.inner.experience import (
+    Episodes,
+    Experience,
+    Observe,
+    collect,
+    evaluate,
+    expected_return,
+    recent_episodes,
+)
 from heurax.inner.minibatches import minibatch_indices
 from heurax.inner.networks import MLPNetwork, Network
 from heurax.inner.policies import Policy, default_policy
-from heurax.inner.ppo_loss import Samples, ppo_loss
+from heurax.inner.ppo_loss import ppo_loss
+from heurax.inner.samples import Samples, make_samples
 from heurax.rules import LPO, Drift, DriftFunction, LearnedOptimizer, OptaxOptimizer, PPOClip, Rule
 
 __all__ = ["PPO", "PPOState"]
@@ -37,9 +45,8 @@ __all__ = ["PPO", "PPOState"]
 class PPOState:
     """An agent in training.
 
-    `level` is the problem it was given; `recent_return` and `recent_length` are means over the last episodes that
-    ended, 0 before the first; `step` (`i32[]`) counts updates; what is not normalised has an empty tuple for its
-    statistics.
+    `level` is the problem it was given; `episodes` what is known of the last episodes; `step` (`i32[]`) counts updates.
+    What is not normalised has an empty tuple for its statistics.
     """
 
     level: Any
@@ -49,8 +56,7 @@ class PPOState:
     memory: Any
     observation_statistics: Any
     reward_scale: Any
-    recent_return: Any
-    recent_length: Any
+    episodes: Any
     step: Any
 
 
@@ -144,15 +150,16 @@ class PPO(InnerLoop):
         if not isinstance(self.rule, Drift | LearnedOptimizer):
             raise ValueError(f"rule must be a drift or a learned optimizer, got {type(self.rule).__name__}")
         if self._num_units % self.num_minibatches:
-            of_what = "num_envs" if self.network.memory_size else "num_envs * num_rollout_steps"
+            of_what = "num_envs" if self.network.has_memory else "num_envs * num_rollout_steps"
             raise ValueError(f"num_minibatches must divide {of_what} = {self._num_units}, got {self.num_minibatches}")
-        agent = self.agent  # raises if the policy does not fit the actions
-        assert agent.observation_shape == self.env.observation_shape
+        self.agent.policy.check(self.env.action_space)
+        self.agent.network.check(self.env.observation_shape)
 
     @property
     def agent(self) -> Agent:
         """The network and policy, fitted to the environment."""
-        return make_agent(self.network, self.policy or default_policy(self.env.action_space), self.env)
+        space = self.env.action_space
+        return Agent(self.network, self.policy or default_policy(space), self.env.observation_shape, space)
 
     def init(self, theta: Any, key: Key[Array, ""]) -> PPOState:
         """Sample a level, begin its episodes, initialise the agent and its optimizer."""
@@ -168,11 +175,10 @@ class PPO(InnerLoop):
             params=params,
             optimizer_state=self._optimizer(theta).init(params),
             environment=environment,
-            memory=jnp.zeros((self.num_envs, self.network.memory_size), jnp.float32),
+            memory=self.agent.memories(self.num_envs),
             observation_statistics=statistics,
             reward_scale=init_reward_scale(self.num_envs) if self.normalise_rewards else (),
-            recent_return=jnp.zeros([], jnp.float32),
-            recent_length=jnp.zeros([], jnp.float32),
+            episodes=Episodes(jnp.zeros([], jnp.float32), jnp.zeros([], jnp.float32)),
             step=jnp.zeros([], jnp.int32),
         )
 
@@ -190,13 +196,23 @@ class PPO(InnerLoop):
             key_collect,
             self.num_rollout_steps,
         )
-        samples, reward_scale = self._samples(state, environment, memory, experience)
+        rewarded, reward_scale = self._scale_rewards(state, experience)
+        samples = make_samples(
+            self.agent,
+            state.params,
+            self._observe(state),
+            rewarded,
+            memory,
+            environment.observation,
+            self.discount,
+            self.trace_decay,
+        )
         params, optimizer_state, metrics = self._learn(theta, state, samples, key_learn)
         statistics = state.observation_statistics
         if self.normalise_observations:
             statistics = update_statistics(statistics, experience.observation)
-        recent_return, recent_length, reported = _recent(state, experience)
-        reported, nonfinite = self._floor(reported)
+        episodes = recent_episodes(state.episodes, experience)
+        reported, nonfinite = self._floor(expected_return(episodes, environment))
         nonfinite |= ~jnp.isfinite(metrics["loss"])
         metrics = {name: jnp.where(jnp.isfinite(value), value, 0.0) for name, value in metrics.items()}
         new_state = PPOState(
@@ -207,8 +223,7 @@ class PPO(InnerLoop):
             memory=memory,
             observation_statistics=statistics,
             reward_scale=reward_scale,
-            recent_return=recent_return,
-            recent_length=recent_length,
+            episodes=episodes,
             step=state.step + 1,
         )
         return new_state, StepResult(
@@ -216,7 +231,7 @@ class PPO(InnerLoop):
             metrics
             | {
                 "episode_return": reported,
-                "episode_length": recent_length,
+                "episode_length": episodes.mean_length,
                 "nonfinite": nonfinite.astype(jnp.float32),
             },
         )
@@ -224,7 +239,7 @@ class PPO(InnerLoop):
     def meta_loss(self, theta: Any, state: PPOState, key: Key[Array, ""]) -> Float[Array, ""]:
         """Minus the mean return of fresh episodes, or of the recent ones."""
         del theta  # unused: the agent is judged as it stands
-        returns = state.recent_return
+        returns = expected_return(state.episodes, state.environment)
         if self.num_eval_episodes:
             returns = self.evaluate(state, key, self.num_eval_episodes, greedy=self.greedy_eval)
         return -self._floor(jnp.mean(returns))[0]
@@ -257,59 +272,23 @@ class PPO(InnerLoop):
     @property
     def _num_units(self) -> int:
         """What is dealt into minibatches: steps, or whole trajectories if the agent has a memory."""
-        return self.num_envs if self.network.memory_size else self.num_envs * self.num_rollout_steps
+        return self.num_envs if self.network.has_memory else self.num_envs * self.num_rollout_steps
 
     def _observe(self, state: PPOState) -> Observe:
         if not self.normalise_observations:
             return lambda observation: observation
         return functools.partial(standardise, state.observation_statistics)
 
-    def _samples(
-        self, state: PPOState, environment: VectorState, memory: Any, experience: Experience
-    ) -> tuple[Samples, Any]:
-        """Advantages and targets of a rollout."""
-        agent, params, observe = self.agent, state.params, self._observe(state)
-        look = jax.vmap(agent.step, (None, 0, 0))
-        look_at_rollout = jax.vmap(look, (None, 0, 0))
-        observation = observe(experience.observation)
-        seen = look_at_rollout(params, experience.memory, observation)
-        last = look(params, memory, observe(environment.observation))
-        next_value = jnp.concatenate([seen.value[1:], last.value[None]])
-
-        # Of a step that a time limit has cut off, the next observation belongs to another episode.
-        cut = experience.ended & ~experience.terminated
-
-        def of_true_last() -> Array:
-            return look_at_rollout(params, seen.memory, observe(experience.next_observation)).value
-
-        next_value = jnp.where(cut, jax.lax.cond(jnp.any(cut), of_true_last, lambda: next_value), next_value)
-
-        reward, reward_scale = experience.reward, state.reward_scale
-        if self.normalise_rewards:
-            reward_scale, reward = jax.lax.scan(
-                lambda scale, now: scale_rewards(scale, *now, self.discount),
-                reward_scale,
-                (experience.reward, experience.ended),
-            )
-        along_time = functools.partial(gae, discount=self.discount, trace_decay=self.trace_decay)
-        advantage = jax.vmap(along_time, 1, 1)(reward, seen.value, next_value, experience.terminated, experience.ended)
-        log_prob = jax.vmap(jax.vmap(agent.policy.log_prob, (None, 0, 0)), (None, 0, 0))(
-            params, experience.outputs, experience.action
+    def _scale_rewards(self, state: PPOState, experience: Experience) -> tuple[Experience, Any]:
+        """The experience with the rewards that the agent learns from, and the new scale."""
+        if not self.normalise_rewards:
+            return experience, ()
+        scale, reward = jax.lax.scan(
+            lambda scale, now: scale_rewards(scale, *now, self.discount),
+            state.reward_scale,
+            (experience.reward, experience.ended),
         )
-        samples = Samples(
-            memory=experience.memory,
-            observation=observation,
-            action=experience.action,
-            log_prob=log_prob,
-            value=seen.value,
-            advantage=advantage,
-            target=advantage + seen.value,
-            ended=experience.ended,
-        )
-        if self.network.memory_size:
-            samples = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), samples)
-            return samples._replace(memory=samples.memory[:, 0]), reward_scale
-        return jax.tree.map(lambda x: x.reshape((self._num_units, *x.shape[2:])), samples), reward_scale
+        return experience._replace(reward=reward), scale
 
     def _learn(
         self, theta: Any, state: PPOState, samples: Samples, key: Key[Array, ""]
@@ -371,18 +350,3 @@ class PPO(InnerLoop):
         """A return as it is reported, and whether it was not finite."""
         finite = jnp.isfinite(value)
         return jnp.maximum(jnp.where(finite, value, self.return_floor), self.return_floor), ~finite
-
-
-def _recent(state: PPOState, experience: Experience) -> tuple[Array, Array, Array]:
-    """Mean return and length of the episodes that last ended, and the return to report."""
-    num_ended = jnp.sum(experience.ended)
-    weight = experience.ended.astype(jnp.float32) / jnp.maximum(num_ended, 1).astype(jnp.float32)
-
-    def mean_of(values: Array, before: Array) -> Array:
-        over_ended = jnp.sum(jnp.where(experience.ended, weight * values.astype(jnp.float32), 0.0))
-        return jnp.where(num_ended > 0, over_ended, before)
-
-    recent_return = mean_of(experience.episode_return, state.recent_return)
-    recent_length = mean_of(experience.episode_length, state.recent_length)
-    under_way = jnp.mean(experience.episode_return[-1])
-    return recent_return, recent_length, jnp.where(recent_length > 0, recent_return, under_way)

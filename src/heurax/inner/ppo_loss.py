@@ -1,44 +1,19 @@
 """What PPO minimises on a minibatch."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from heurax.inner.agent import Agent
+from heurax.inner.samples import Samples
 from heurax.rules import DriftFunction
 
-__all__ = ["MAX_LOG_RATIO", "Samples", "ppo_loss"]
+__all__ = ["MAX_LOG_RATIO", "ppo_loss"]
 
 MAX_LOG_RATIO = 20.0
 """Log-ratios are clipped to this magnitude, beyond which their exponentials could cancel to NaN in float32."""
-
-
-class Samples(NamedTuple):
-    """Experience to learn from. Leaves begin with the axis that is dealt into minibatches.
-
-    That axis has single steps for an agent without memory; whole trajectories `[units, time, ...]` for one with.
-
-    Attributes:
-        memory: `[units, memory]`, before the (first) step.
-        observation: as the agent saw it.
-        action: taken.
-        log_prob: of the action under the policy that took it.
-        value: of the state, before learning.
-        advantage: of the action.
-        target: of the value function.
-        ended: whether the episode ended with the step.
-    """
-
-    memory: Float[Array, "units memory"]
-    observation: Float[Array, "units ..."]
-    action: Array
-    log_prob: Float[Array, "units ..."]
-    value: Float[Array, "units ..."]
-    advantage: Float[Array, "units ..."]
-    target: Float[Array, "units ..."]
-    ended: Bool[Array, "units ..."]
 
 
 def ppo_loss(
@@ -73,7 +48,7 @@ def ppo_loss(
     Returns:
         The loss, and scalars by name; `kl` is the mean of `r - 1 - log r`.
     """
-    if agent.network.memory_size:
+    if agent.network.has_memory:
         outputs, value = jax.vmap(agent.unroll, (None, 0, 0, 0))(
             params, samples.memory, samples.observation, samples.ended
         )
