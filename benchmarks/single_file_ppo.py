@@ -139,7 +139,7 @@ def make_brax(name: str, backend: str, discount: float) -> Env:
     from brax import envs
     from brax.envs.wrappers import training
 
-    env = envs.get_environment(name, backend=backend)
+    env: Any = envs.get_environment(name, backend=backend)
     env = training.AutoResetWrapper(training.EpisodeWrapper(training.VmapWrapper(env), 1000, 1))
 
     def merge(mean: jax.Array, var: jax.Array, count: jax.Array, batch: jax.Array) -> tuple[Any, ...]:
@@ -157,6 +157,7 @@ def make_brax(name: str, backend: str, discount: float) -> Env:
         return (state.obs - mean) / jnp.sqrt(var + 1e-8), stats
 
     def step(keys: jax.Array, state: BraxState, action: jax.Array) -> tuple[Any, ...]:
+        del keys  # unused: brax is deterministic
         inside = env.step(state.env, jnp.clip(action, -1, 1))
         done, reward = inside.done > 0.5, inside.reward
         mean, var, count = merge(state.mean, state.var, state.count, inside.obs)
@@ -198,9 +199,9 @@ class Transition(NamedTuple):
 def make_train(s: Settings) -> Callable[[jax.Array], tuple[Any, jax.Array]]:
     """A function from a key to the final training state and the mean return of the episodes that ended per update."""
     env = make_gymnax(s.name) if s.brax_backend is None else make_brax(s.name, s.brax_backend, s.discount)
-    network = ActorCritic(env.num_actions, s.hidden_size, s.activation, env.continuous)
+    network: Any = ActorCritic(env.num_actions, s.hidden_size, s.activation, env.continuous)
 
-    def schedule(count: jax.Array) -> jax.Array:
+    def schedule(count: Any) -> Any:
         done = (count // (s.num_minibatches * s.num_epochs)) / s.num_updates
         return s.learning_rate * (1 - done) if s.anneal else s.learning_rate
 
@@ -254,7 +255,7 @@ def make_train(s: Settings) -> Callable[[jax.Array], tuple[Any, jax.Array]]:
             gae_step, (jnp.zeros_like(last_value), last_value), trajectory, reverse=True, unroll=16
         )
         batch = (trajectory, advantage, advantage + trajectory.value)
-        (train_state, _, key), _ = jax.lax.scan(epoch_step, (train_state, batch, key), None, s.num_epochs)
+        (train_state, batch, key), _losses = jax.lax.scan(epoch_step, (train_state, batch, key), None, s.num_epochs)
         mean_return = jnp.sum(jnp.where(trajectory.returned, trajectory.episode_return, 0)) / jnp.maximum(
             trajectory.returned.sum(), 1
         )
