@@ -13,10 +13,16 @@ from heurax.envs import (
     Brax,
     Catch,
     ClipAction,
+    DelayedChain,
     Discrete,
     FrameStack,
+    GridLevels,
+    GridObject,
+    GridWorld,
     Gymnax,
     LevelPerEpisode,
+    RandomMDP,
+    Snake,
     TimeLimit,
     refresh_resets,
     reset_batch,
@@ -25,17 +31,28 @@ from heurax.envs import (
 
 CART_POLE = Gymnax("CartPole-v1", ranges=(("force_mag", 5.0, 20.0),))
 
+FRUITS = (GridObject((0.1, 1.0), (0.1, 0.5), (0.1, 0.5), count=2), GridObject((-1.0, 0.0), (0.1, 0.5), (0.5, 0.5)))
+
 ENVS = {
     "ActionRepeat": ActionRepeat(Catch(rows=6), num_repeats=2),
     "Brax": Brax("fast", episode_length=5),
     "Catch": Catch(rows=4),
     "ClipAction": ClipAction(Gymnax("Pendulum-v1")),
+    "DelayedChain": DelayedChain(2, 4, noisy=True, distractors=3),
     "FrameStack": FrameStack(Catch(rows=4), num_frames=3),
+    "GridWorld": GridWorld(GridLevels(FRUITS, (3, 4), num_walls=3, num_objects=(1, 3), episode_length=(2, 8))),
+    "GridWorld index": GridWorld("small", "index", diagonal=True),
+    "GridWorld image": GridWorld(
+        GridLevels(FRUITS, (3, 4), (4, 5), episode_length=(5, 8), positions="episode"), "image"
+    ),
     "Gymnax": CART_POLE,
     "LevelPerEpisode": LevelPerEpisode(TimeLimit(CART_POLE, num_steps=4)),
+    "RandomMDP": RandomMDP(5, 3, 2, termination=0.1, reward_noise=0.5),
+    "RandomMDP index": RandomMDP(5, 3, 5, episode_length=4, observation="index"),
+    "Snake": Snake(3, 4),
     "TimeLimit": TimeLimit(CART_POLE, num_steps=4),
 }
-TRUNCATE_ONLY = {"Brax", "LevelPerEpisode", "TimeLimit"}
+TRUNCATE_ONLY = {"Brax", "LevelPerEpisode", "RandomMDP index", "TimeLimit"}
 """In the few steps of these tests."""
 
 NUM_ENVS = 3
@@ -47,10 +64,9 @@ def test_the_contract_covers_the_registry():
     assert all(hash(env) == hash(env) for env in ENVS.values())
 
 
-def rollout(env, key):
-    """A random policy in a batch of environments on a sampled level, and the first reset again."""
-    key_level, key_reset, key_steps = jax.random.split(key, 3)
-    level = env.sample(key_level)
+def rollout(env, level, key):
+    """A random policy in copies of an environment on one level."""
+    key_reset, key_steps = jax.random.split(key)
     state = reset_batch(env, level, key_reset, NUM_ENVS)
 
     def body(state, key):
@@ -63,12 +79,26 @@ def rollout(env, key):
     return state, final, actions, steps
 
 
+def one_step(env, level, key):
+    """A random action in one copy."""
+    key_reset, key_action, key_step = jax.random.split(key, 3)
+    state, observation = env.reset(level, key_reset)
+    return observation, env.step(level, state, env.action_space.sample(key_action), key_step)
+
+
 @pytest.mark.parametrize("name", ENVS)
 def test_random_rollouts(name):
     env = ENVS[name]
     keys = jax.random.split(jax.random.key(0), 2)
-    both = jax.jit(jax.vmap(lambda key: rollout(env, key)))
-    first, final, actions, steps = both(keys)
+
+    @jax.jit  # the one compilation per environment
+    def both(keys):
+        levels = jax.vmap(env.sample)(keys)
+        alone = one_step(env, jax.tree.map(lambda x: x[1], levels), keys[1])
+        together = jax.vmap(lambda level, key: one_step(env, level, key))(levels, keys)
+        return jax.vmap(lambda level, key: rollout(env, level, key))(levels, keys), (alone, together)
+
+    (first, final, actions, steps), (alone, together) = both(keys)
 
     lead = (2, NUM_STEPS, NUM_ENVS)
     assert steps.observation.shape == steps.next_observation.shape == (*lead, *env.observation_shape)
@@ -81,7 +111,10 @@ def test_random_rollouts(name):
 
     # a fixed point under scan, and the same again from the same keys
     chex.assert_trees_all_equal_shapes_and_dtypes(first, final)
-    chex.assert_trees_all_equal(both(keys), (first, final, actions, steps))
+    chex.assert_trees_all_equal(both(keys)[0], (first, final, actions, steps))
+
+    # and the same alone as among others
+    chex.assert_trees_all_close(alone, jax.tree.map(lambda x: x[1], together), rtol=1e-5, atol=1e-6)
 
     space = env.action_space
     assert isinstance(space, (Discrete, Box))
@@ -109,20 +142,3 @@ def test_random_rollouts(name):
         np.testing.assert_allclose(steps.episode_return[:, t], total, rtol=1e-5, atol=1e-6)
         np.testing.assert_array_equal(steps.episode_length[:, t], length)
         total, length = np.where(steps.ended[:, t], 0, total), np.where(steps.ended[:, t], 0, length)
-
-
-@pytest.mark.parametrize("name", ENVS)
-def test_one_copy_equals_the_same_copy_in_a_batch(name):
-    env = ENVS[name]
-
-    def run(key):
-        key_level, key_reset, key_action, key_step = jax.random.split(key, 4)
-        level = env.sample(key_level)
-        state, observation = env.reset(level, key_reset)
-        state, step = env.step(level, state, env.action_space.sample(key_action), key_step)
-        return observation, state, step
-
-    keys = jax.random.split(jax.random.key(1), 2)
-    together = jax.jit(jax.vmap(run))(keys)
-    alone = jax.jit(run)(keys[1])
-    chex.assert_trees_all_close(jax.tree.map(lambda x: x[1], together), alone, rtol=1e-5, atol=1e-6)

@@ -105,14 +105,9 @@ def step_batch(
         The new state, whose shapes and dtypes are those of the old, and what happened.
     """
     num_envs = state.episode_length.shape[0]
-    key_step, key_reset = jax.random.split(key)
-    stepped, step = jax.vmap(env.step, (None, 0, 0, 0))(
-        level, state.state, action, jax.random.split(key_step, num_envs)
-    )
-    if env.resets == "step":
-        fresh = jax.vmap(env.reset, (None, 0))(level, jax.random.split(key_reset, num_envs))
-    else:
-        fresh = state.spare
+    keys_step, keys_reset = jax.random.split(key, (2, num_envs))
+    stepped, step = jax.vmap(env.step, (None, 0, 0, 0))(level, state.state, action, keys_step)
+    fresh = jax.vmap(env.reset, (None, 0))(level, keys_reset) if env.resets == "step" else state.spare
     ended = step.terminated | step.truncated
     next_state, observation = select(ended, fresh, (stepped, step.observation))
     episode_return = state.episode_return + step.reward
