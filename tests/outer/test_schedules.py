@@ -89,7 +89,7 @@ def test_persistent_es_forgets_noise_at_every_horizon_of_a_never_ending_lifetime
 
     def body(state, key):
         _, state = estimator.estimate(inner, theta, state, key)
-        return state, state.noise_sum[0]
+        return state, state.memory[0]
 
     _, sums = jax.jit(lambda s: jax.lax.scan(body, s, jax.random.split(jax.random.key(1), 200)))(state)
     assert np.std(sums) < 0.2  # of one or two draws; it would be 1 by the end

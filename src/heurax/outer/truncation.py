@@ -23,13 +23,18 @@ class Start(NamedTuple):
 
     Attributes:
         begins: whether a new lifetime begins with it.
-        time: inner steps made in this lifetime. At 0, noise from before is forgotten, whether or not it begins.
+        time: inner steps made in this lifetime; 0 at its beginning, and where a never-ending one starts again.
         clock: the task's clock, set to this window.
     """
 
     begins: Bool[Array, ""]
     time: Int[Array, ""]
     clock: Any
+
+    @property
+    def forgets(self) -> Bool[Array, ""]:
+        """Whether noise, or random directions, from before this window are forgotten."""
+        return self.begins | (self.time == 0)
 
 
 class Clock(NamedTuple):

@@ -94,18 +94,18 @@ class ForwardGradient(GradientEstimator):
     ) -> tuple[Estimate, ForwardGradientState]:
         """The next window, differentiated along all directions at once."""
         key_init, key_unroll, key_length, key_directions = jax.random.split(key, 4)
-        begins, time, clock = self.truncation.begin(state.clock, key_length, inner.num_steps, self.window)
+        start = self.truncation.begin(state.clock, key_length, inner.num_steps, self.window)
         if state.directions is None:
-            vectors, renews = jnp.eye(num_elements(theta), dtype=to_vector(theta).dtype), begins
+            vectors, renews = jnp.eye(num_elements(theta), dtype=to_vector(theta).dtype), start.begins
         else:
-            renews = begins | (time == 0)
+            renews = start.forgets
             drawn = jax.random.normal(key_directions, state.directions.shape, state.directions.dtype)
             vectors = jnp.where(renews, drawn, state.directions)
 
         floats, others, join = split_floats(state.lifetime)
         fresh_floats, fresh_others, _ = split_floats(inner.init(theta, key_init))
         floats, others = jax.tree.map(
-            lambda new, old: jnp.where(begins, new, old), (fresh_floats, fresh_others), (floats, others)
+            lambda new, old: jnp.where(start.begins, new, old), (fresh_floats, fresh_others), (floats, others)
         )
 
         def run(theta: Any, floats: list[Array]) -> tuple[Any, Any]:
@@ -119,7 +119,7 @@ class ForwardGradient(GradientEstimator):
             direction = from_vector(vector, theta)
             _, fresh = jax.jvp(lambda theta: split_floats(inner.init(theta, key_init))[0], (theta,), (direction,))
             tangents = [
-                jnp.where(begins, new, jnp.where(renews, jnp.zeros_like(old), old))
+                jnp.where(start.begins, new, jnp.where(renews, jnp.zeros_like(old), old))
                 for new, old in zip(fresh, tangents, strict=True)
             ]
             (floats_after, loss), (tangents, slope), (others_after, metrics) = jax.jvp(
@@ -135,5 +135,5 @@ class ForwardGradient(GradientEstimator):
         if state.directions is not None:
             gradient = gradient / vectors.shape[0]
         directions = None if state.directions is None else vectors
-        after = ForwardGradientState(lifetime, tangents, directions, self.truncation.end(clock, self.window))
+        after = ForwardGradientState(lifetime, tangents, directions, self.truncation.end(start.clock, self.window))
         return estimate_or_zero(from_vector(gradient, theta), loss, metrics), after

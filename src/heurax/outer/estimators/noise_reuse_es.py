@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from jaxtyping import Array, Int
-
 from heurax.inner import InnerLoop
 from heurax.outer.estimators.reused_noise import ReusedNoise
 
@@ -40,7 +38,3 @@ class NoiseReuseES(ReusedNoise):
     def noise_steps(self, inner: InnerLoop) -> int:
         """`reuse`, or the horizon."""
         return inner.num_steps if self.reuse is None else self.reuse
-
-    def stagger(self, index: Int[Array, ""]) -> Int[Array, ""]:
-        """Every task has its own place in its lifetime."""
-        return index

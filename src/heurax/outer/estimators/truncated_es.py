@@ -5,27 +5,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import struct
-from jaxtyping import Array, Float, Int, Key
 
 from heurax.inner import InnerLoop
-from heurax.outer.estimators.evolutionary import EvolutionaryEstimator, PairResult, unroll_pair
-from heurax.outer.perturbation import antithetic
-from heurax.outer.truncation import ConstantLength, Truncation
+from heurax.outer.estimators.evolutionary import Noise
+from heurax.outer.estimators.window_es import WindowES
+from heurax.outer.truncation import Start
 
-__all__ = ["TruncatedES", "TruncatedESState"]
-
-
-@struct.dataclass
-class TruncatedESState:
-    """One task's lifetime, and its clock, `i32[]`."""
-
-    lifetime: Any
-    clock: Any
+__all__ = ["TruncatedES"]
 
 
 @dataclass(frozen=True)
-class TruncatedES(EvolutionaryEstimator):
+class TruncatedES(WindowES):
     """Antithetic evolution strategies over windows; both members of a pair start a window from a common state.
 
     Low variance, but biased: the influence of `theta` on the state at the beginning of a window is ignored, which can
@@ -43,40 +33,19 @@ class TruncatedES(EvolutionaryEstimator):
     Further options: see `EvolutionaryEstimator`.
     """
 
-    window: int = 20
-    truncation: Truncation = ConstantLength()
+    def init_memory(self, theta: Any) -> None:
+        """Nothing."""
+        del theta  # unused: no noise is remembered
 
-    def validate(self, inner: InnerLoop) -> None:
-        """Lifetimes must be whole numbers of windows."""
-        self.truncation.validate(inner, self.window)
+    def perturb(self, inner: InnerLoop, memory: None, drawn: Noise, start: Start) -> tuple[Noise, None]:
+        """Fresh noise, which gets all the credit."""
+        del inner, start  # unused: noise is fresh at every window
+        return drawn, memory
 
-    def inner_steps(self, inner: InnerLoop) -> int:
-        """Two windows per task."""
-        del inner  # unused: a window is a window
-        return 2 * self.num_tasks * self.window
+    def keep(self, pair: Any) -> Any:
+        """The `theta + noise` member."""
+        return jax.tree.map(lambda x: x[0], pair)
 
-    def init_pair(self, inner: InnerLoop, theta: Any, key: Key[Array, ""], index: Int[Array, ""]) -> TruncatedESState:
-        """A state that the first window replaces, and a staggered clock."""
-        clock = self.truncation.init(index, self.num_tasks, inner.num_steps, self.window)
-        return TruncatedESState(inner.init(theta, key), clock)
-
-    def run_pair(
-        self,
-        inner: InnerLoop,
-        theta: Any,
-        state: TruncatedESState,
-        key: Key[Array, ""],
-        fraction: Float[Array, ""] | None,
-    ) -> tuple[PairResult, TruncatedESState]:
-        """One window, twice from a common state."""
-        key_noise, key_init, key_unroll, key_length = jax.random.split(key, 4)
-        begins, _, clock = self.truncation.begin(state.clock, key_length, inner.num_steps, self.window)
-        noise = self.draw(key_noise, theta, fraction)
-        thetas = antithetic(theta, noise.perturbation)
-        fresh = jax.vmap(lambda theta: inner.init(theta, key_init))(thetas)
-        states = jax.tree.map(lambda new, old: jnp.where(begins, new, jnp.stack([old, old])), fresh, state.lifetime)
-        states, losses, metrics = unroll_pair(inner, thetas, states, key_unroll, self.window, self.objective)
-        lifetime = jax.tree.map(lambda x: x[0], states)
-        return PairResult(losses, noise.credit, metrics), TruncatedESState(
-            lifetime, self.truncation.end(clock, self.window)
-        )
+    def resume(self, lifetimes: Any) -> Any:
+        """Twice the one that went on."""
+        return jax.tree.map(lambda x: jnp.stack([x, x]), lifetimes)
