@@ -16,6 +16,7 @@ from heurax.envs.normalise import (
     standardise,
     update_statistics,
 )
+from heurax.envs.playground import Playground
 from heurax.envs.random_mdp import RandomMDP
 from heurax.envs.rollout import VectorState, VectorStep, refresh_resets, reset_batch, step_batch
 from heurax.envs.snake import Snake
@@ -42,6 +43,7 @@ __all__ = [
     "GridWorld",
     "Gymnax",
     "LevelPerEpisode",
+    "Playground",
     "RandomMDP",
     "Resets",
     "RewardScale",
@@ -70,6 +72,7 @@ ENVIRONMENTS: dict[str, type[Environment]] = {
         Snake,
         Brax,
         Gymnax,
+        Playground,
         ActionRepeat,
         ClipAction,
         FrameStack,

@@ -31,7 +31,11 @@ def import_library(name: str, extra: str | None = None) -> Any:
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
         requirement = "heurax" if extra is None else f"heurax[{extra}]"
-        raise HeuraxError(f"{name} needs {error.name}, which is missing; pip install '{requirement}'") from error
+        missing = error.name or name
+        what = (
+            f"{missing} is not installed" if name.startswith(missing) else f"{name} needs {missing}, which is missing"
+        )
+        raise HeuraxError(f"{what}; pip install '{requirement}'") from error
 
 
 @contextlib.contextmanager
