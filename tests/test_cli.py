@@ -1,9 +1,13 @@
 """The command line: help that reads well, lists that are complete."""
 
+import re
+
 import pytest
 
 from heurax.cli import main
 from heurax.config import config_files, find_config, read_config
+from heurax.envs import ENVIRONMENTS
+from heurax.errors import HeuraxError
 from heurax.evaluation import EvaluationConfig
 from heurax.inner import INNER_LOOPS
 from heurax.outer import ESTIMATORS, OUTER_LOOPS
@@ -30,7 +34,7 @@ def test_help_reads_well(command, capsys):
 def test_list_names_everything(capsys):
     assert main(["list"]) == 0
     text = capsys.readouterr().out
-    for table in (RULES, TASKS, INNER_LOOPS, ESTIMATORS, OUTER_LOOPS, config_files()):
+    for table in (RULES, TASKS, ENVIRONMENTS, INNER_LOOPS, ESTIMATORS, OUTER_LOOPS, config_files()):
         for name in table:
             assert f"\n  {name} " in text
     assert "learned_optimizers/quickstart" in text
@@ -38,6 +42,45 @@ def test_list_names_everything(capsys):
     assert "Sep_CMA_ES" in capsys.readouterr().out
     assert main(["list", "PersistentES"]) == 0
     assert "sigma: standard deviation of the perturbation" in capsys.readouterr().out
+
+
+def test_list_shows_the_spaces_of_environments(capsys):
+    assert main(["list", "Gymnax"]) == 0
+    text = capsys.readouterr().out
+    assert "An environment of gymnax by its name" in text
+    assert "CartPole-v1               observation 4, 2 actions" in text
+    assert "Pendulum-v1               observation 3, 1 numbers in [-2, 2]" in text
+    assert "MNIST" not in text  # needs a download
+    assert main(["list", "Gymnx"]) == 2
+    assert "nothing is called 'Gymnx'; did you mean 'Gymnax'?" in capsys.readouterr().err
+
+
+CARTPOLE = """\
+inner:
+  class_path: PPO
+  init_args: {rule: NoDrift, env: {class_path: Gymnax, init_args: {name: CartPole-v1}}}
+outer: Descent
+"""
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["--inner.env.name", "CartPol-v1"], "no environment 'CartPol-v1'; did you mean 'CartPole-v1'"),
+        (["--inner.env", "Catc"], "inner.env names an unknown class 'Catc'; did you mean 'Catch'?"),
+        (
+            ["--inner.env", "Brax", "--inner.env.name", "ant", "--inner.env.backend", "springs"],
+            "inner.env.backend must be one of 'generalized', 'positional', 'spring', 'mjx', got springs",
+        ),
+        (["--inner.env", "Brax", "--inner.env.name", "swimmer"], "backend of swimmer: Unsupported backend: spring"),
+        (["--inner.env", "GridWorld", "--inner.env.levels", "denser"], "got 'denser'; near are dense"),
+    ],
+)
+def test_environments_that_are_not_there_are_refused(overrides, message, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(CARTPOLE)
+    with pytest.raises(HeuraxError, match=re.escape(message)):
+        read_config(TrainConfig, path, overrides)
 
 
 @pytest.mark.parametrize("name", config_files())

@@ -146,9 +146,13 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("run", type=Path, help="a run directory")
     export.add_argument("out", type=Path, help="the artifact's directory; must not exist")
 
-    listing = add("list", _list, "name the rules, tasks, inner loops, estimators, outer loops and configs")
+    listing = add(
+        "list", _list, "name the rules, tasks, environments, inner loops, estimators, outer loops and configs"
+    )
     listing.add_argument(
-        "what", nargs="?", help="one group (rules, tasks, inner, estimators, outer, strategies, configs), or one name"
+        "what",
+        nargs="?",
+        help="one group (rules, tasks, environments, inner, estimators, outer, strategies, configs), or one name",
     )
     return parser
 
@@ -244,7 +248,9 @@ def _export(options: argparse.Namespace, overrides: list[str]) -> int:
 
 def _list(options: argparse.Namespace, overrides: list[str]) -> int:
     del overrides  # unused: as in `_export`
-    from heurax.config import config_files
+    from heurax.config import config_files, did_you_mean
+    from heurax.envs import ENVIRONMENTS
+    from heurax.envs.listing import ADAPTERS
     from heurax.inner import INNER_LOOPS
     from heurax.outer import ESTIMATORS, OUTER_LOOPS, strategies
     from heurax.rules import RULES
@@ -253,6 +259,7 @@ def _list(options: argparse.Namespace, overrides: list[str]) -> int:
     classes: dict[str, dict[str, type]] = {
         "rules": dict(RULES),
         "tasks": dict(TASKS),
+        "environments": dict(ENVIRONMENTS),
         "inner": dict(INNER_LOOPS),
         "estimators": dict(ESTIMATORS),
         "outer": dict(OUTER_LOOPS),
@@ -267,16 +274,40 @@ def _list(options: argparse.Namespace, overrides: list[str]) -> int:
     everything = {name: cls for table in classes.values() for name, cls in table.items()}
     if what in everything:
         print(f"{what}\n\n{inspect.getdoc(everything[what])}")
+        if what in ADAPTERS:
+            _print_adapter(what)
         return 0
     if what is not None and what not in groups:
-        raise HeuraxError(f"nothing is called {what!r}; groups are {', '.join(groups)}; `heurax list` names everything")
+        near = did_you_mean(what, [*groups, *everything])
+        raise HeuraxError(f"nothing is called {what!r}{near}; `heurax list` names everything")
     width = max(len(name) for table in groups.values() for name in table)
     for group, table in groups.items():
         if what == group or (what is None and group != "strategies"):
             print(group)
             for name, summary in table.items():
                 print(f"  {name:{width}}  {summary}")
+    if what == "environments":
+        _print_spaces()
     return 0
+
+
+def _print_spaces() -> None:
+    """Every environment with its observation and its actions, as soon as each is known."""
+    from heurax.envs.listing import ADAPTERS, describe_own
+
+    print("\nby default")
+    for name, spaces in describe_own().items():
+        print(f"  {name:24}  {spaces}")
+    for adapter in ADAPTERS:
+        _print_adapter(adapter)
+
+
+def _print_adapter(adapter: str) -> None:
+    from heurax.envs.listing import describe_adapter
+
+    print(f"\nin {adapter}")
+    for name, spaces in describe_adapter(adapter):
+        print(f"  {name:24}  {spaces}".rstrip(), flush=True)
 
 
 def _first_line(docstring: str | None) -> str:

@@ -18,7 +18,7 @@ import jsonargparse
 
 from heurax.errors import HeuraxError
 
-__all__ = ["config_files", "find_config", "first_difference", "read_config"]
+__all__ = ["config_files", "did_you_mean", "find_config", "first_difference", "read_config"]
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ def find_config(name: str) -> Path:
     known = config_files()
     if name in known:
         return known[name]
-    raise HeuraxError(f"there is no config file {name!r}{_did_you_mean(name, list(known))}")
+    raise HeuraxError(f"there is no config file {name!r}{did_you_mean(name, list(known))}")
 
 
 def read_config(cls: type[T], path: Path | None, overrides: Sequence[str] = ()) -> tuple[T, str]:
@@ -110,16 +110,17 @@ def _explain(cls: type, message: str) -> str:
         name = (unknown.group(1) or unknown.group(2)).split("=")[0]
         leaf = name.split(".")[-1]
         prefix = ".".join([where, name]).strip(".")
-        return f"unknown field {prefix}{_did_you_mean(leaf, _fields(classes[-1] if classes else None, cls))}"
+        return f"unknown field {prefix}{did_you_mean(leaf, _fields(classes[-1] if classes else None, cls))}"
     if wrong := re.search(r"[Ee]xpected a(?:n)? (.+?)\. Got value: (.*)$", last):
         expected = re.sub(r"<class '([\w.]+)'>", lambda m: m.group(1).split(".")[-1], wrong.group(1))
+        expected = re.sub(r"typing\.Literal\[(.*?)\]", r"one of \1", expected)
         return f"{where} must be {expected}, got {wrong.group(2)}"
     if subtypes := re.search(r"Subtypes: \[(.*)\]", message):
         names = re.findall(r"'(?:[\w]+\.)*(\w+)'", subtypes.group(1))
         wanted = " or ".join("null" if name == "NoneType" else name for name in names)
         return f"{where} must be {wanted}, got {last.removeprefix('Given value: ')}"
     if missing := re.search(r"dot import path string: (\S+)", last):
-        return f"{where} names an unknown class {missing.group(1)!r}{_did_you_mean(missing.group(1), _known_classes())}"
+        return f"{where} names an unknown class {missing.group(1)!r}{did_you_mean(missing.group(1), _known_classes())}"
     return f"{where}: {last}" if where and where not in last else last
 
 
@@ -143,15 +144,18 @@ def _fields(class_path: str | None, cls: type) -> list[str]:
 
 
 def _known_classes() -> list[str]:
+    from heurax.envs import ENVIRONMENTS
     from heurax.inner import INNER_LOOPS
     from heurax.outer import ESTIMATORS, OUTER_LOOPS, TRUNCATIONS
     from heurax.rules import RULES
     from heurax.tasks import TASKS
 
-    return [name for table in (RULES, TASKS, INNER_LOOPS, ESTIMATORS, OUTER_LOOPS, TRUNCATIONS) for name in table]
+    tables = (RULES, TASKS, ENVIRONMENTS, INNER_LOOPS, ESTIMATORS, OUTER_LOOPS, TRUNCATIONS)
+    return [name for table in tables for name in table]
 
 
-def _did_you_mean(name: str, known: list[str]) -> str:
+def did_you_mean(name: str, known: list[str]) -> str:
+    """The end of a message about a name that is not known: the nearest that is, or all of them."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if close:
         return f"; did you mean {close[0]!r}?"
