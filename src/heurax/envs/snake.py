@@ -80,14 +80,14 @@ class Snake(Environment):
     def reset(self, level: tuple[()], key: Key[Array, ""]) -> tuple[SnakeState, Float[Array, "rows columns 4"]]:
         """Put a snake and a fruit in two cells."""
         del level  # unused: there is one level
-        key_head, key_fruit = jax.random.split(key)
-        cell = jax.random.randint(key_head, (), 0, self.rows * self.columns)
-        head = jnp.stack([cell // self.columns, cell % self.columns])
-        body = self._at(head).astype(jnp.int32)
+        cells = self.rows * self.columns
+        cell, other = jax.random.randint(key, (2,), 0, jnp.asarray([cells, cells - 1], jnp.int32))
+        other += (other >= cell).astype(jnp.int32)
+        head, fruit = (jnp.stack([x // self.columns, x % self.columns]) for x in (cell, other))
         state = SnakeState(
-            body=body,
+            body=self._at(head).astype(jnp.int32),
             head=head,
-            fruit=_random_empty(body == 0, key_fruit),
+            fruit=fruit,
             length=jnp.ones((), jnp.int32),
             time=jnp.zeros((), jnp.int32),
         )
@@ -101,19 +101,20 @@ class Snake(Environment):
         down = jnp.where(action == 0, -1, jnp.where(action == 2, 1, 0))
         right = jnp.where(action == 3, -1, jnp.where(action == 1, 1, 0))
         head = state.head + jnp.stack([down, right])
-        eaten = (head == state.fruit).all()
-        left = jnp.maximum(state.body - jnp.where(eaten, 0, 1), 0)
-        here = self._at(head)
-        bitten = (here & (left > 0)).any()
-        length = state.length + eaten.astype(jnp.int32)
-        body = jnp.where(here, length, left)
+        row, column = head
+        inside = (row >= 0) & (row < self.rows) & (column >= 0) & (column < self.columns)
+        eaten = (row == state.fruit[0]) & (column == state.fruit[1])
+        passed = jnp.where(eaten, 0, 1)
+        bitten = state.body.at[row, column].get(mode="clip") > passed
+        length = state.length + 1 - passed
+        body = jnp.where(self._at(head), length, jnp.maximum(state.body - passed, 0))
         fruit = jnp.where(eaten, _random_empty(body == 0, key), state.fruit)
         state = SnakeState(body, head, fruit, length, state.time + 1)
         full = length >= self.rows * self.columns
         return state, EnvStep(
             observation=self._observe(state),
             reward=eaten.astype(jnp.float32),
-            terminated=~here.any() | bitten | full,
+            terminated=~inside | bitten | full,
             truncated=state.time >= self.episode_length,
         )
 
@@ -134,16 +135,15 @@ class Snake(Environment):
 def _random_empty(empty: Bool[Array, "rows columns"], key: Key[Array, ""]) -> Int[Array, "2"]:
     """Draw one of the empty cells uniformly; anything if there is none.
 
-    The k-th one, for a random k: first its row, from the number of empty cells in each, then its column. Two short
-    prefix sums as triangular reductions cost less than one over the whole board.
+    The k-th one, for a random k: first its row, from the number of empty cells in each, then its column. That takes one
+    pass over the board, where a prefix sum over all of it would take many.
     """
     in_row = jnp.sum(empty, axis=1)
     up_to = _prefix_sums(in_row)
     k = jnp.floor(jax.random.uniform(key) * up_to[-1].astype(jnp.float32)).astype(jnp.int32)
     row = jnp.sum(up_to <= k)
-    this = jnp.arange(empty.shape[0], dtype=jnp.int32) == row
-    before = jnp.sum(jnp.where(this, up_to - in_row, 0))
-    column = jnp.sum(_prefix_sums((empty & this[:, None]).any(axis=0).astype(jnp.int32)) <= k - before)
+    left = k - (up_to - in_row).at[row].get(mode="clip")
+    column = jnp.sum(_prefix_sums(empty.at[row].get(mode="clip").astype(jnp.int32)) <= left)
     return jnp.stack([row, column])
 
 
