@@ -2,14 +2,14 @@
 
 import abc
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 __all__ = ["NETWORKS", "ConvNetwork", "GRUNetwork", "MLPNetwork", "Network"]
 
@@ -167,8 +167,10 @@ class _Conv(nn.Module):
         activation = ACTIVATIONS[self.network.activation]
         x = observation
         for i, channels in enumerate(self.network.channels):
-            init = nn.initializers.orthogonal(math.sqrt(2))
-            x = activation(nn.Conv(channels, (3, 3), padding="VALID", kernel_init=init, name=f"torso_{i}")(x))
+            convolution = nn.Conv(
+                channels, (3, 3), padding="VALID", kernel_init=_orthogonal(math.sqrt(2)), name=f"torso_{i}"
+            )
+            x = activation(convolution(x))
         actor, critic = _heads(self.network.hidden_sizes, self.network.activation, self.num_outputs)
         return memory, actor(x.ravel()), critic(x.ravel())[0]
 
@@ -181,7 +183,7 @@ class _GRU(nn.Module):
     def __call__(self, memory: Any, observation: Array) -> tuple[Any, Array, Array]:
         size, activation = self.network.hidden_size, self.network.activation
         x = ACTIVATIONS[activation](_dense(size, "encoder")(observation.ravel()))
-        memory, x = nn.GRUCell(size, name="gru")(memory, x)
+        memory, x = nn.GRUCell(size, recurrent_kernel_init=_orthogonal(1.0), name="gru")(memory, x)
         actor, critic = _heads((size,), activation, self.num_outputs)
         return memory, actor(x), critic(x)[0]
 
@@ -195,7 +197,20 @@ def _heads(sizes: tuple[int, ...], activation: Activation, num_outputs: int) -> 
 
 
 def _dense(size: int, name: str, gain: float = math.sqrt(2)) -> nn.Dense:
-    return nn.Dense(size, kernel_init=nn.initializers.orthogonal(gain), name=name)
+    return nn.Dense(size, kernel_init=_orthogonal(gain), name=name)
+
+
+def _orthogonal(gain: float) -> Callable[..., Array]:
+    """Orthogonal initialisation, one matrix after the other under `vmap`.
+
+    On CPUs, jax 0.10.2 factorises batches of matrices in the thread pool that it waits in: two batches at once wait for
+    each other for ever where there are two threads.
+    """
+
+    def draw(key: Key[Array, ""], shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
+        return jax.custom_batching.sequential_vmap(lambda key: nn.initializers.orthogonal(gain)(key, shape, dtype))(key)
+
+    return draw
 
 
 def _check_sizes(name: str, sizes: tuple[int, ...]) -> None:
