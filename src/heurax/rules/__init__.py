@@ -27,6 +27,7 @@ from heurax.rules.optimizers import (
     NNAdam,
     Open,
     OptaxOptimizer,
+    Optim4RL,
     VeLO,
     state_shardings,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "NoDrift",
     "Open",
     "OptaxOptimizer",
+    "Optim4RL",
     "PPOClip",
     "QuadraticDrift",
     "Rule",
@@ -78,6 +80,7 @@ RULES: dict[str, type[Rule]] = {
         MuP,
         NNAdam,
         Open,
+        Optim4RL,
         OptaxOptimizer,
         RNNMLP,
         *DRIFTS.values(),

@@ -9,6 +9,7 @@ from heurax.rules.optimizers.mlp_optimizer import MLPOptimizer
 from heurax.rules.optimizers.mup import MuP
 from heurax.rules.optimizers.nn_adam import NNAdam
 from heurax.rules.optimizers.open_optimizer import Open
+from heurax.rules.optimizers.optim4rl import Optim4RL
 from heurax.rules.optimizers.rnn_mlp import RNNMLP
 from heurax.rules.optimizers.sharding import state_shardings
 from heurax.rules.optimizers.velo import VeLO
@@ -27,6 +28,7 @@ __all__ = [
     "NNAdam",
     "Open",
     "OptaxOptimizer",
+    "Optim4RL",
     "VeLO",
     "state_shardings",
 ]
