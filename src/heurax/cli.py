@@ -1,4 +1,4 @@
-"""The command line: `heurax train | evaluate | export | list`."""
+"""The command line: `heurax train | evaluate | export | import | list`."""
 
 import argparse
 import hashlib
@@ -25,6 +25,7 @@ Meta-train learned optimizers and discover reinforcement-learning algorithms in 
   heurax train learned_optimizers/quickstart      meta-train; again to resume
   heurax evaluate runs/quickstart                 compare with tuned baselines
   heurax export runs/quickstart my_optimizer      an artifact for heurax.load
+  heurax import theta.state celo --rule Celo      released weights as an artifact
   heurax list                                     what there is"""
 
 FIELDS = """\
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     options, overrides = parser.parse_known_args(arguments)
-    if overrides and options.command not in (_train, _evaluate):
+    if overrides and options.command not in (_train, _evaluate, _import):
         parser.error(f"unrecognized arguments: {' '.join(overrides)}")
     _quiet_background_threads()
     try:
@@ -145,6 +146,18 @@ def _parser() -> argparse.ArgumentParser:
     export = add("export", _export, "write the rule of a run's latest checkpoint as an artifact")
     export.add_argument("run", type=Path, help="a run directory")
     export.add_argument("out", type=Path, help="the artifact's directory; must not exist")
+
+    importing = add(
+        "import",
+        _import,
+        "write published weights as an artifact",
+        "\n\nA file does not say which rule it belongs to: name it. Every array is checked against it.",
+        "The rule's fields can be set after OUT:\n\n  --rule.lstm_hidden_size 64\n\n"
+        "`heurax list NAME` describes a rule and its fields.",
+    )
+    importing.add_argument("file", type=Path, help="the published file, such as the flax-msgpack theta.state of Celo")
+    importing.add_argument("out", type=Path, help="the artifact's directory; must not exist")
+    importing.add_argument("--rule", required=True, help="the rule that the weights belong to, such as VeLO")
 
     listing = add(
         "list", _list, "name the rules, tasks, environments, inner loops, estimators, outer loops and configs"
@@ -243,6 +256,21 @@ def _export(options: argparse.Namespace, overrides: list[str]) -> int:
 
     step = export(options.run, options.out)
     print(f"{options.out}: the rule of {options.run} after {step:,} outer steps")
+    return 0
+
+
+def _import(options: argparse.Namespace, overrides: list[str]) -> int:
+    import jax
+
+    from heurax import artifacts
+    from heurax.artifacts.importers import ImportConfig, import_artifact
+    from heurax.config import read_config
+
+    config, _ = read_config(ImportConfig, None, ["--rule", options.rule, *overrides])
+    artifact = import_artifact(options.file, config.rule)
+    artifacts.save(options.out, artifact)
+    size = sum(leaf.size for leaf in jax.tree.leaves(artifact.theta))
+    print(f"{options.out}: {options.rule} with {size:,} meta-parameters from {options.file}")
     return 0
 
 

@@ -10,6 +10,7 @@ import optax
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from golden import QUICK
 from heurax.rules import AdafacMLP, Celo, Celo2, CeloAdam, MLPOptimizer, NNAdam, Open, VeLO, state_shardings
 
 RULES = {
@@ -26,8 +27,6 @@ LAYOUTS = {
     "replicated": {},
     "mixed": {"a": ROWS, "b": COLUMNS, "bias": PartitionSpec("device")},
 }
-QUICK = {"xla_backend_optimization_level": 0}
-"""Compiler options: how programs are partitioned does not depend on how hard LLVM works afterwards."""
 COLLECTIVE = re.compile(r"= (.*?) (all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter)[a-z-]*\(")
 
 

@@ -5,104 +5,102 @@ checked against it: by key, by shape and by dtype.
 """
 
 import hashlib
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import flax.serialization
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+import heurax
 from heurax.artifacts.artifact import Artifact
+from heurax.artifacts.importers.published import Layout, Published, convert
 from heurax.errors import HeuraxError
-from heurax.rules import AdafacMLP, Celo, Celo2, CeloAdam, LearnedOptimizer, MLPOptimizer, VeLO
+from heurax.rules import (
+    RNNMLP,
+    AdafacMLP,
+    Celo,
+    Celo2,
+    CeloAdam,
+    LearnableAdam,
+    LearnableMomentum,
+    LearnableSGD,
+    MLPOptimizer,
+    MuP,
+    NNAdam,
+    Rule,
+    VeLO,
+)
 from heurax.rules.optimizers import adafactor
 
-__all__ = ["IMPORTABLE", "Layout", "Published", "import_theta", "layout"]
+__all__ = ["LAYOUTS", "import_theta", "layout"]
 
 
-@dataclass(frozen=True)
-class Published:
-    """A published array.
-
-    Attributes:
-        target: path of our array that it belongs to, and whose shape it has but for the following.
-        size: features in this group; the groups of a target are concatenated along its last axis but one.
-        has_row: whether it has a first axis of size 1, where ours has none.
-        discarded: whether it has no effect and no place in our rule.
-    """
-
-    target: str
-    size: int | None = None
-    has_row: bool = False
-    discarded: bool = False
-
-    def shape(self, target_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape that it must have."""
-        if self.size is not None:
-            return (*target_shape[:-2], self.size, target_shape[-1])
-        return (1, *target_shape) if self.has_row else target_shape
-
-
-Layout = dict[str, Published]
-"""Published arrays by name."""
-
-
-def import_theta(path: str | os.PathLike[str], rule: LearnedOptimizer) -> Artifact:
+def import_theta(path: Path, rule: Rule) -> Artifact:
     """Read a flax-msgpack file of published meta-parameters.
 
     Args:
         path: the file, as written by `flax.serialization.to_bytes`.
-        rule: the rule that it belongs to, with its sizes; of a class in `IMPORTABLE`.
+        rule: the rule that it belongs to, with its sizes; of a class in `LAYOUTS`.
 
     Returns:
         An artifact of this rule. Its provenance names the file and its SHA-256.
 
     Raises:
-        HeuraxError: the rule has no published layout, the file is not msgpack, or an array is missing, surplus, or of
-            another shape or dtype than the rule's.
+        HeuraxError: the file is not msgpack, or an array is missing, surplus, or of another shape or dtype than the
+            rule's.
     """
-    path = Path(path)
-    wanted = layout(rule)
     try:
         content = path.read_bytes()
         tree = flax.serialization.msgpack_restore(content)
     except OSError as error:
-        raise HeuraxError(f"{path} cannot be read: {error}") from error
+        raise HeuraxError(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # msgpack has no common base class for what a damaged file may raise
         raise HeuraxError(f"{path} is no flax-msgpack file: {error}") from error
-    theta = _convert(path, _flatten(tree), wanted, rule)
-    provenance = {"imported_from": path.name, "sha256": hashlib.sha256(content).hexdigest()}
+    theta = convert(path, _flatten(tree), layout(rule), rule)
+    provenance = {
+        "imported_from": path.name,
+        "format": "flax-msgpack",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "heurax": heurax.__version__,
+    }
     return Artifact(rule, theta, provenance)
 
 
-def layout(rule: LearnedOptimizer) -> Layout:
-    """The published arrays of a rule's meta-parameters, by name.
+def layout(rule: Rule) -> Layout:
+    """The published arrays of a rule's meta-parameters, by name; `MuP` has those of the rule that it scales.
 
     >>> layout(MLPOptimizer())["mlp/~/linear_0/w"].target
     'w0'
-
-    Raises:
-        HeuraxError: none are known for this rule.
     """
-    name = type(rule).__name__
-    if name not in IMPORTABLE:
-        raise HeuraxError(f"weights of {name} cannot be imported; those of {', '.join(IMPORTABLE)} can")
-    return IMPORTABLE[name]()
+    return layout(rule.rule) if isinstance(rule, MuP) else LAYOUTS[type(rule).__name__]()
+
+
+def _renamed(names: dict[str, str]) -> Layout:
+    return {theirs: Published(ours) for theirs, ours in names.items()}
+
+
+def _learnable(*names: str) -> Callable[[], Layout]:
+    ours = {"log_lr": "log_learning_rate", "log_epsilon": "log_epsilon"}
+    return lambda: _renamed({name: ours.get(name, f"log_{name}") for name in names})
 
 
 def _adafac_mlp() -> Layout:
     decays = {"momentum_decays": "momentum_decays", "rms_decays": "second_moment_decays"}
     decays["adafactor_decays"] = "factored_decays"
-    network = {f"nn/~/{kind}{i}": f"network/{kind}{i}" for i in range(3) for kind in "wb"}
-    return {theirs: Published(ours) for theirs, ours in (decays | network).items()}
+    return _renamed(decays | {f"nn/~/{kind}{i}": f"network/{kind}{i}" for i in range(3) for kind in "wb"})
 
 
-def _mlp_optimizer() -> Layout:
-    return {f"mlp/~/linear_{i}/{kind}": Published(f"{kind}{i}") for i in range(3) for kind in "wb"}
+def _haiku_mlp(prefix: str, ours: str) -> Layout:
+    return _renamed({f"{prefix}mlp/~/linear_{i}/{kind}": f"{ours}{kind}{i}" for i in range(3) for kind in "wb"})
+
+
+def _layers(layers: dict[str, str]) -> Layout:
+    return _renamed({f"{theirs}/{kind}": f"{ours}/{kind}" for theirs, ours in layers.items() for kind in "wb"})
+
+
+def _first_state(ours: str) -> Layout:
+    return {f"lstm_init_state/{x}": Published(f"{ours}/{x}", has_row=True) for x in ("hidden", "cell")}
 
 
 def _grouped_network(prefix: str) -> Layout:
@@ -110,56 +108,48 @@ def _grouped_network(prefix: str) -> Layout:
     names = ("b0", "w1", "b1", "w2", "b2")
     groups = enumerate(adafactor.CHANNELS.values())
     return {f"ff_mod_stack/~/{name}": Published(prefix + name) for name in names} | {
-        f"ff_mod_stack/~/w0__{group}": Published(f"{prefix}w0", size) for group, size in groups
+        f"ff_mod_stack/~/w0__{group}": Published(f"{prefix}w0", axis=-2, size=size) for group, size in groups
     }
 
 
 def _scheduler() -> Layout:
-    layers = {"linear_2": "own", "linear_1": "pooled", "rnn/linear": "lstm", "step_size": "step_size"}
-    arrays = {f"rnn_params/{theirs}/{kind}": f"{ours}/{kind}" for theirs, ours in layers.items() for kind in "wb"}
-    return {
-        **{theirs: Published(f"scheduler/{ours}") for theirs, ours in arrays.items()},
-        **{f"rnn_params/linear/{kind}": Published(f"scheduler/own/{kind}", discarded=True) for kind in "wb"},
-        **{f"lstm_init_state/{x}": Published(f"scheduler/lstm/{x}", has_row=True) for x in ("hidden", "cell")},
-    }
+    ours = {"linear_2": "own", "linear_1": "pooled", "rnn/linear": "lstm", "step_size": "step_size"}
+    layers = _layers({f"rnn_params/{theirs}": f"scheduler/{name}" for theirs, name in ours.items()})
+    no_effect = {f"rnn_params/linear/{kind}": Published(f"scheduler/own/{kind}", discarded=True) for kind in "wb"}
+    return layers | no_effect | _first_state("scheduler/lstm")
 
 
 def _hypernetwork() -> Layout:
-    controls = {f"rnn_params/rnn_to_controls/{kind}": Published(f"scheduler/controls/{kind}") for kind in "wb"}
-    return _grouped_network("bank/") | _scheduler() | controls
+    return _grouped_network("bank/") | _scheduler() | _layers({"rnn_params/rnn_to_controls": "scheduler/controls"})
 
 
-IMPORTABLE: dict[str, Callable[[], Layout]] = {
+def _nn_adam() -> Layout:
+    layers = _layers({"rnn_params/rnn/linear": "lstm", "rnn_to_controls_params/rnn_to_controls": "controls"})
+    names = ("lr", "beta1", "beta2", "epsilon")
+    return layers | _first_state("lstm") | {f"per_layer_{x}": Published("hyper_parameters", axis=0) for x in names}
+
+
+def _rnn_mlp() -> Layout:
+    layers = {"rnn_params/rnn/linear": "lstm", "rnn_to_in_params/rnn_to_in": "lstm_to_lstm"}
+    layers["rnn_to_ff_params/rnn_to_ff"] = "lstm_to_mlp"
+    messages = _renamed({"initial_from_lstm": "from_lstm", "initial_from_mlp": "from_mlp"})
+    return _layers(layers) | _haiku_mlp("ffmod_params/", "mlp/") | _first_state("lstm") | messages
+
+
+LAYOUTS: dict[str, Callable[[], Layout]] = {
     AdafacMLP.__name__: _adafac_mlp,
     Celo.__name__: _hypernetwork,
     Celo2.__name__: lambda: _grouped_network(""),
     CeloAdam.__name__: _scheduler,
-    MLPOptimizer.__name__: _mlp_optimizer,
+    LearnableAdam.__name__: _learnable("log_lr", "one_minus_beta1", "one_minus_beta2", "log_epsilon"),
+    LearnableMomentum.__name__: _learnable("log_lr", "one_minus_momentum"),
+    LearnableSGD.__name__: _learnable("log_lr"),
+    MLPOptimizer.__name__: lambda: _haiku_mlp("", ""),
+    NNAdam.__name__: _nn_adam,
+    RNNMLP.__name__: _rnn_mlp,
     VeLO.__name__: _hypernetwork,
 }
-"""Rules whose published meta-parameters can be read, and how they are laid out."""
-
-
-def _convert(path: Path, arrays: dict[str, np.ndarray], published: Layout, rule: LearnedOptimizer) -> Any:
-    """Our tree from their arrays, after a check of every one."""
-    target = jax.eval_shape(rule.init, jax.random.key(0))
-    leaves = {jax.tree_util.keystr(p, simple=True, separator="/"): x for p, x in jax.tree.leaves_with_path(target)}
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in leaves}
-    for name in sorted(arrays.keys() - published.keys()):
-        raise HeuraxError(f"{path} has an array {name!r} that {type(rule).__name__} does not")
-    for name, entry in published.items():
-        if name not in arrays:
-            raise HeuraxError(f"{path} lacks the array {name!r} of {type(rule).__name__}")
-        found, wanted = arrays[name], leaves[entry.target]
-        if found.shape != entry.shape(wanted.shape):
-            shape = list(entry.shape(wanted.shape))
-            raise HeuraxError(f"{path}: {name} has shape {list(found.shape)}, wanted {shape}")
-        if found.dtype != wanted.dtype:
-            raise HeuraxError(f"{path}: {name} has dtype {found.dtype}, wanted {wanted.dtype}")
-        if not entry.discarded:
-            parts[entry.target].append(found[0] if entry.has_row else found)
-    joined = [jnp.asarray(x[0] if len(x) == 1 else np.concatenate(x, axis=-2)) for x in parts.values()]
-    return jax.tree.unflatten(jax.tree.structure(target), joined)
+"""How the meta-parameters of a rule are laid out, by the rule's name."""
 
 
 def _flatten(tree: Any, prefix: str = "") -> dict[str, np.ndarray]:

@@ -92,8 +92,8 @@ class RNNMLP(LearnedOptimizer):
             "lstm_to_lstm": init_layer(key_to_lstm, self.lstm_hidden_size, FROM_LSTM),
             "lstm_to_mlp": init_layer(key_to_mlp, self.lstm_hidden_size, TO_MLP),
             "mlp": features.init_mlp(key_mlp, (num_inputs, self.hidden_size, self.hidden_size, 2 + FROM_MLP)),
-            "from_lstm": jax.random.truncated_normal(key_from_lstm, -2.0, 2.0, (FROM_LSTM,)) / math.sqrt(FROM_LSTM),
-            "from_mlp": jax.random.truncated_normal(key_from_mlp, -2.0, 2.0, (FROM_MLP,)) / math.sqrt(FROM_MLP),
+            "from_lstm": features.init_linear(key_from_lstm, (FROM_LSTM, 1))[:, 0],
+            "from_mlp": features.init_linear(key_from_mlp, (FROM_MLP, 1))[:, 0],
         }
 
     def optimizer(self, theta: Any, num_steps: int) -> optax.GradientTransformationExtraArgs:
