@@ -17,7 +17,7 @@ from heurax.tasks import TASKS
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["train"], ["evaluate"], ["export"], ["list"]], ids=lambda c: c[0] if c else ""
+    "command", [[], ["train"], ["evaluate"], ["export"], ["import"], ["list"]], ids=lambda c: c[0] if c else ""
 )
 def test_help_reads_well(command, capsys):
     with pytest.raises(SystemExit) as end:

@@ -1,4 +1,4 @@
-"""Celo2 against the reference trajectories of amoudgl/celo, and its composition with optax."""
+"""Celo2: composition with optax, and routing; its numbers are tested in `test_parity`."""
 
 import jax
 import jax.numpy as jnp
@@ -6,40 +6,9 @@ import numpy as np
 import optax
 import pytest
 
-import golden
 from heurax.rules import Celo2
 
 LEARNED = {"route_vectors": False, "route_paths": ""}
-ROUTED = {"route_vectors": False, "route_paths": ".*bias.*|.*embed.*"}
-FILES = {
-    "celo2_optax_wd0": Celo2(**LEARNED),
-    "celo2_optax_wd0.1": Celo2(weight_decay=0.1, **LEARNED),
-    "celo2_optax_edge": Celo2(**LEARNED),
-    "celo2base_optax_wd0": Celo2(orthogonalise=False, **LEARNED),
-    "celo2base_optax_wd0.1": Celo2(orthogonalise=False, weight_decay=0.1, **LEARNED),
-    "celo2base_optax_edge": Celo2(orthogonalise=False, **LEARNED),
-    "celo2_routed_wd0": Celo2(**ROUTED),
-    "celo2_routed_wd0.1": Celo2(weight_decay=0.1, **ROUTED),
-}
-
-
-def theta_of(trajectory, dtype=jnp.float32):
-    theta = trajectory.tree("theta/ff_mod_stack/~/", dtype)
-    groups = [theta.pop(f"w0__{group}") for group in range(14)]
-    return {"w0": jnp.concatenate(groups), **theta}
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_float32_parity(shared, name):
-    trajectory = golden.load_trajectory(shared, name)
-    golden.assert_parity(trajectory, FILES[name].optimizer(theta_of(trajectory), num_steps=40))
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_float64_parity(shared, name):
-    trajectory = golden.load_trajectory(shared, name)
-    with jax.enable_x64(True):
-        golden.assert_parity64(trajectory, FILES[name].optimizer(theta_of(trajectory, jnp.float64), num_steps=40))
 
 
 def test_direction_composes_with_optax():

@@ -1,4 +1,4 @@
-"""Every learned optimizer against the reference trajectories of its published implementation, all of them, all steps."""
+"""Every learned optimizer against all reference trajectories of its published implementation, at all steps."""
 
 import jax
 import jax.numpy as jnp
