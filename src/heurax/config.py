@@ -155,8 +155,9 @@ def _known_classes() -> list[str]:
 
 
 def did_you_mean(name: str, known: list[str]) -> str:
-    """The end of a message about a name that is not known: the nearest that is, or all of them."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    """The end of a message about a name that is not known: the nearest that is, whatever its case, or all of them."""
+    in_lower_case = {other.lower(): other for other in known}
+    close = difflib.get_close_matches(name.lower(), in_lower_case, n=1, cutoff=0.5)
     if close:
-        return f"; did you mean {close[0]!r}?"
+        return f"; did you mean {in_lower_case[close[0]]!r}?"
     return f"; known are {', '.join(known)}" if known else ""
