@@ -2,12 +2,11 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-import optax
 import pytest
+from benchmarks.mup_coordinate_check import RULES, coordinate_check, spread
 
 from heurax.artifacts import Artifact, load, save
-from heurax.rules import AdafacMLP, MuP, VeLO
+from heurax.rules import MuP, VeLO
 from heurax.rules.optimizers.mup import base_shapes
 
 CLASSES = {"embed": "input", "kernel": "hidden"}
@@ -45,43 +44,8 @@ def test_artifact_keeps_the_nested_rule(tmp_path):
     assert loaded.multipliers({"a": jnp.zeros((4, 6))}) == rule.multipliers({"a": jnp.zeros((4, 6))})
 
 
-def change_of_hidden_features(rule, width, num_steps=5):
-    """Root mean square change of the pre-activations of the second hidden layer, by the first updates."""
-    key_x, key_y, *key_layers = jax.random.split(jax.random.key(0), 5)
-    x, y = jax.random.normal(key_x, (32, 8)), jax.random.normal(key_y, (32, 3))
-    params = network(width)
-    for key, (name, layer) in zip(key_layers, params.items(), strict=True):
-        fan_in = layer["kernel"].shape[0]
-        params[name]["kernel"] = jax.random.normal(key, layer["kernel"].shape) / np.sqrt(fan_in)
-    params["layer2"]["kernel"] = jnp.zeros((width, 3))
-
-    def forward(params):
-        first, second, last = params.values()
-        hidden = jax.nn.relu(x @ first["kernel"] + first["bias"][None]) @ second["kernel"] + second["bias"][None]
-        return hidden, jax.nn.relu(hidden) @ last["kernel"] / width + last["bias"][None]
-
-    optimizer = rule.optimizer(THETA, num_steps=100)
-
-    def step(carry, _):
-        params, state = carry
-        gradient = jax.grad(lambda p: jnp.mean((forward(p)[1] - y) ** 2))(params)
-        updates, state = optimizer.update(gradient, state, params)
-        return (optax.apply_updates(params, updates), state), None
-
-    (trained, _), _ = jax.jit(lambda carry: jax.lax.scan(step, carry, length=num_steps))(
-        (params, optimizer.init(params))
-    )
-    return float(jnp.sqrt(jnp.mean((forward(trained)[0] - forward(params)[0]) ** 2)))
-
-
-INNER = AdafacMLP(hidden_size=32, step_mult=0.01)
-THETA = INNER.init(jax.random.key(2))
-
-
+@pytest.mark.slow
 def test_coordinate_check():
-    classes = {"layer0/kernel": "input", "layer1/kernel": "hidden", "layer2/kernel": "output"}
-    widths = (32, 128, 512)
-    scaled = [change_of_hidden_features(MuP(INNER, classes), width) for width in widths]
-    plain = [change_of_hidden_features(INNER, width) for width in widths]
-    assert max(scaled) / min(scaled) < 2
-    assert max(plain) / min(plain) > 4
+    changes = coordinate_check(RULES["AdafacMLP (32)"], num_seeds=2)
+    assert spread(changes["under_mup"]) < 2  # eight seeds: 1.13 and 7.02
+    assert spread(changes["plain"]) > 4
