@@ -1,4 +1,4 @@
-"""The command line: `heurax train | evaluate | export | import | list`."""
+"""The command line: `heurax train | live | evaluate | export | import | list`."""
 
 import argparse
 import hashlib
@@ -23,6 +23,7 @@ DESCRIPTION = """\
 Meta-train learned optimizers and discover reinforcement-learning algorithms in JAX.
 
   heurax train learned_optimizers/quickstart      meta-train; again to resume
+  heurax live agents/cartpole                         lifetimes with a fixed rule: train agents, see their curves
   heurax evaluate runs/quickstart                 compare with tuned baselines
   heurax export runs/quickstart my_optimizer      an artifact for heurax.load
   heurax import theta.state celo --rule Celo      released weights as an artifact
@@ -39,6 +40,17 @@ Any field of the config can be set here, by its dotted name:
 """
 
 
+LIFETIMES = """\
+Any field of the config can be set here, by its dotted name:
+
+  --inner.rule DPO                    another drift
+  --inner.optimizer VeLO              another optimizer; PretrainedOptimizer takes one from an artifact
+  --inner.env.name Acrobot-v1         another environment
+
+`heurax list NAME` describes an implementation and its fields.
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
@@ -50,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     options, overrides = parser.parse_known_args(arguments)
-    if overrides and options.command not in (_train, _evaluate, _import):
+    if overrides and options.command not in (_train, _live, _evaluate, _import):
         parser.error(f"unrecognized arguments: {' '.join(overrides)}")
     _quiet_background_threads()
     try:
@@ -132,6 +144,17 @@ def _parser() -> argparse.ArgumentParser:
         help="virtual devices that the cores are made into where JAX finds no accelerator (default: one per core)",
     )
 
+    lives = add(
+        "live",
+        _live,
+        "live lifetimes with a fixed rule, and write their curves",
+        "\n\nWrites lifetimes.json, lifetimes.csv and lifetimes.png.",
+        LIFETIMES + "\nFields of the config:\n" + _fields("heurax.evaluation.lifetimes", "LifetimesConfig"),
+    )
+    lives.add_argument("config", help="a YAML file, or the name of a config that `heurax list configs` shows")
+    lives.add_argument("--out", type=Path, help="directory for the results (default: runs/NAME of the config)")
+    lives.add_argument("--cpu_devices", type=_positive, help="as in `heurax train`")
+
     evaluate = add(
         "evaluate",
         _evaluate,
@@ -160,12 +183,12 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_argument("--rule", required=True, help="the rule that the weights belong to, such as VeLO")
 
     listing = add(
-        "list", _list, "name the rules, tasks, environments, inner loops, estimators, outer loops and configs"
+        "list", _list, "name the rules, tasks, environments, inner loops, agents, estimators, outer loops and configs"
     )
     listing.add_argument(
         "what",
         nargs="?",
-        help="one group (rules, tasks, environments, inner, estimators, outer, strategies, configs), or one name",
+        help="one group (rules, tasks, environments, inner, agents, estimators, outer, strategies, configs) or name",
     )
     return parser
 
@@ -212,6 +235,29 @@ def _train(options: argparse.Namespace, overrides: list[str]) -> int:
         highlight=False,
         soft_wrap=True,
     )
+    return 0
+
+
+def _live(options: argparse.Namespace, overrides: list[str]) -> int:
+    import yaml
+
+    from heurax.config import find_config, read_config
+    from heurax.evaluation import LifetimesConfig, bootstrap_mean, check_output, live, write_lifetimes
+    from heurax.runs import split_cpu
+
+    split_cpu(options.cpu_devices)
+    path = find_config(options.config)
+    config, text = read_config(LifetimesConfig, path, overrides)
+    out = options.out or Path("runs") / path.stem
+    identity = {"config": yaml.safe_load(text)}
+    check_output(out, identity, "lifetimes.json")
+    with Console(stderr=True).status(f"living {config.num_seeds} lifetimes of {config.inner.num_steps:,} steps"):
+        lifetimes = live(config)
+        write_lifetimes(out, lifetimes, identity)
+    name = lifetimes.headline
+    mean, low, high = bootstrap_mean(lifetimes.final(name))
+    print(f"{name.replace('_', ' ')} over the last tenth: {mean:.4g} [{low:.4g}, {high:.4g}], {config.num_seeds} seeds")
+    print(f"written to {out}: lifetimes.json, lifetimes.csv and lifetimes.png")
     return 0
 
 
@@ -279,7 +325,7 @@ def _list(options: argparse.Namespace, overrides: list[str]) -> int:
     from heurax.config import config_files, did_you_mean
     from heurax.envs import ENVIRONMENTS
     from heurax.envs.listing import ADAPTERS
-    from heurax.inner import INNER_LOOPS
+    from heurax.inner import INNER_LOOPS, NETWORKS, POLICIES
     from heurax.outer import ESTIMATORS, OUTER_LOOPS, strategies
     from heurax.rules import RULES
     from heurax.tasks import TASKS
@@ -289,6 +335,7 @@ def _list(options: argparse.Namespace, overrides: list[str]) -> int:
         "tasks": dict(TASKS),
         "environments": dict(ENVIRONMENTS),
         "inner": dict(INNER_LOOPS),
+        "agents": {**NETWORKS, **POLICIES},
         "estimators": dict(ESTIMATORS),
         "outer": dict(OUTER_LOOPS),
     }

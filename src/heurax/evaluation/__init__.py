@@ -2,6 +2,7 @@
 
 from heurax.evaluation.config import EvaluationConfig
 from heurax.evaluation.evaluate import Evaluation, Lives, evaluate
+from heurax.evaluation.lifetimes import Lifetimes, LifetimesConfig, lifetimes_figure, live, write_lifetimes
 from heurax.evaluation.report import (
     check_output,
     evaluation_identity,
@@ -10,19 +11,26 @@ from heurax.evaluation.report import (
     verdict,
     write_evaluation,
 )
-from heurax.evaluation.statistics import Interval, bootstrap_mean
+from heurax.evaluation.statistics import Interval, bootstrap_mean, interquartile_mean, stratified_bootstrap
 
 __all__ = [
     "Evaluation",
     "EvaluationConfig",
     "Interval",
+    "Lifetimes",
+    "LifetimesConfig",
     "Lives",
     "bootstrap_mean",
     "check_output",
     "evaluate",
     "evaluation_identity",
     "figure",
+    "interquartile_mean",
+    "lifetimes_figure",
+    "live",
+    "stratified_bootstrap",
     "terminal_table",
     "verdict",
     "write_evaluation",
+    "write_lifetimes",
 ]

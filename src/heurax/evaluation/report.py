@@ -19,17 +19,18 @@ JSON_FILE = "evaluation.json"
 COLORS = ["#d1495b", "#00798c", "#edae49", "#30638e", "#6a994e"]
 
 
-def check_output(directory: Path, identity: dict[str, Any]) -> None:
+def check_output(directory: Path, identity: dict[str, Any], file: str = JSON_FILE) -> None:
     """Refuse a directory that holds the evaluation of something else.
 
     Args:
         directory: where the evaluation is to be written.
         identity: what is evaluated, and how.
+        file: of the evaluation, whose `identity` is compared.
 
     Raises:
         HeuraxError: it holds another evaluation.
     """
-    path = directory / JSON_FILE
+    path = directory / file
     if directory.exists() and not directory.is_dir():
         raise HeuraxError(f"{directory} is a file; give a directory for the evaluation")
     if not path.is_file():
