@@ -16,6 +16,7 @@ from heurax.inner import InnerLoop
 from heurax.outer.base import REPLICATED, Metrics, OuterLoop
 from heurax.outer.optimizer import OuterOptimizer
 from heurax.outer.tasks_axis import task_indices
+from heurax.outer.trees import num_elements
 from heurax.outer.unroll import Objective, unroll
 
 __all__ = ["Evolution", "EvolutionState", "strategies"]
@@ -56,7 +57,8 @@ class Evolution(OuterLoop):
 
     All members see the same tasks and data in a generation (common random numbers). The population is sharded over
     devices; every device asks and tells the same strategy. A loss that is not finite counts as the generation's
-    worst.
+    worst; where none is finite, `meta_loss` is infinite. Strategies are made for populations that are small against
+    the number of meta-parameters, and some fail otherwise.
 
     Args:
         strategy: a distribution-based strategy of evosax: Open_ES, CMA_ES, Sep_CMA_ES, SNES, PGPE, ...
@@ -89,7 +91,13 @@ class Evolution(OuterLoop):
         self.optimizer.build(self.num_steps)  # raises if they do not fit together
 
     def validate(self, inner: InnerLoop) -> None:
-        """Fits every inner loop."""
+        """LM_MA_ES divides by the number of meta-parameters, of which there must be half as many as members."""
+        size = num_elements(jax.eval_shape(inner.rule.init, jax.random.key(0)))
+        if self.strategy == "LM_MA_ES" and self.population_size > 2 * size:
+            raise ValueError(
+                f"population_size of LM_MA_ES must be at most twice the number of meta-parameters, {size}; "
+                f"got {self.population_size}"
+            )
 
     @property
     def num_tasks(self) -> int:
@@ -136,7 +144,7 @@ class Evolution(OuterLoop):
         strategy_state, _ = strategy.tell(key_tell, population, fitness, strategy_state, params)
         theta = strategy.get_mean(strategy_state)
         return dataclasses.replace(state, theta=theta, strategy_state=_strong(strategy_state), step=state.step + 1), {
-            "meta_loss": jnp.mean(fitness),
+            "meta_loss": jnp.where(jnp.any(finite), jnp.mean(fitness), jnp.inf),
             "best_loss": jnp.min(fitness),
             "theta_norm": optax.tree.norm(theta),
             "nonfinite": jnp.mean((~finite).astype(jnp.float32)),
