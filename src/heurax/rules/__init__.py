@@ -29,6 +29,7 @@ from heurax.rules.optimizers import (
     OptaxOptimizer,
     Optim4RL,
     VeLO,
+    accumulate_to_horizon,
     state_shardings,
 )
 from heurax.rules.scalar import Scalar
@@ -63,6 +64,7 @@ __all__ = [
     "Scalar",
     "TemporallyAwareLPO",
     "VeLO",
+    "accumulate_to_horizon",
     "state_shardings",
 ]
 

@@ -1,18 +1,9 @@
 """Celo and CeloAdam: phases and refusals; their numbers are tested in `test_parity`."""
 
 import jax
-import jax.numpy as jnp
 import pytest
 
 from heurax.rules import Celo, CeloAdam
-
-
-@pytest.mark.parametrize("rule", [Celo(lstm_hidden_size=4), CeloAdam(lstm_hidden_size=4)])
-def test_a_missing_loss_is_named(rule):
-    optimizer = rule.optimizer(rule.init(jax.random.key(0)), num_steps=10)
-    params = {"w": jnp.ones((2, 3))}
-    with pytest.raises(ValueError, match=f"{type(rule).__name__} reads the training loss: call update"):
-        optimizer.update(params, optimizer.init(params), params)
 
 
 def test_each_phase_trains_its_part():

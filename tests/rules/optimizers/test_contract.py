@@ -1,11 +1,14 @@
 """What every learned optimizer owes an inner loop, over all rules: shapes and dtypes kept, one program, gradients."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
+from golden import QUICK
 from heurax import artifacts
 from heurax.rules import RULES, LearnedOptimizer
 from heurax.rules import optimizers as family
@@ -106,11 +109,11 @@ def test_vmap_over_theta_equals_a_loop(name):
 
 @pytest.mark.slow
 @every_rule
-def test_gradient_with_respect_to_theta_is_finite_and_nonzero(name):
-    rule, params = OPTIMIZERS[name], make_params()["layers"][0]
-    params = {"matrix": params["matrix"]}
-    gradient = jax.jit(jax.grad(lambda theta: loss(unroll(rule.optimizer(theta, HORIZON), params)[0])))(theta_of(rule))
-    for path, leaf in jax.tree.leaves_with_path(gradient):
+def test_gradient_with_respect_to_theta_and_params_is_finite_and_nonzero(name):
+    rule, params = OPTIMIZERS[name], {"matrix": make_params()["layers"][0]["matrix"]}
+    final_loss = lambda theta, params: loss(unroll(rule.optimizer(theta, HORIZON), params)[0])  # noqa: E731
+    gradients = jax.jit(jax.grad(final_loss, argnums=(0, 1)), compiler_options=QUICK)(theta_of(rule), params)
+    for path, leaf in jax.tree.leaves_with_path(gradients):
         assert np.isfinite(leaf).all(), path
         assert np.any(leaf != 0), path
 
@@ -124,6 +127,29 @@ def test_a_tree_without_tensors_and_masked_tensors(name):
     updates, _ = masked.update(params, masked.init(params), params, value=jnp.float32(1.0))
     np.testing.assert_array_equal(updates["layers"][0]["vector"], params["layers"][0]["vector"])
     assert np.any(updates["layers"][0]["matrix"] != params["layers"][0]["matrix"])
+
+
+@pytest.mark.parametrize("name", ["Celo", "CeloAdam", "RNNMLP", "VeLO"])
+def test_a_missing_loss_is_named(name):
+    rule, params = OPTIMIZERS[name], {"w": jnp.ones((2, 3))}
+    optimizer = rule.optimizer(theta_of(rule), HORIZON)
+    with pytest.raises(ValueError, match=f"{name} reads the training loss: call update"):
+        optimizer.update(params, optimizer.init(params), params)
+    with pytest.raises(ValueError, match=r"value must be a scalar training loss, got shape \[2\]"):
+        optimizer.update(params, optimizer.init(params), params, value=jnp.ones(2))
+
+
+@every_rule
+def test_missing_params_are_named_or_not_needed(name):
+    rule, params = OPTIMIZERS[name], {"w": jnp.ones((2, 3))}
+    optimizer = rule.optimizer(theta_of(rule), HORIZON)
+    state = optimizer.init(params)
+    try:
+        updates, _ = optimizer.update(params, state, value=jnp.float32(1.0))
+    except ValueError as error:
+        assert re.match(r"\w+ reads the parameters: call update\(grads, state, params", str(error))  # noqa: PT017
+    else:
+        assert updates["w"].shape == (2, 3)
 
 
 @every_rule

@@ -1,21 +1,10 @@
 """VeLO: sizes and refusals; its numbers are tested in `test_parity`."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from heurax.rules import VeLO
-
-
-def test_a_missing_loss_is_named():
-    rule = VeLO(lstm_hidden_size=4, param_inits=2)
-    optimizer = rule.optimizer(rule.init(jax.random.key(0)), num_steps=10)
-    params = {"w": jnp.ones((2, 3))}
-    with pytest.raises(ValueError, match="VeLO reads the training loss: call update"):
-        optimizer.update(params, optimizer.init(params), params)
-    with pytest.raises(ValueError, match=r"value must be a scalar training loss, got shape \[2\]"):
-        optimizer.update(params, optimizer.init(params), params, value=jnp.ones(2))
 
 
 def test_default_sizes_are_the_published_ones():

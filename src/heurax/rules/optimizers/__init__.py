@@ -4,6 +4,7 @@ from heurax.rules.optimizers.adafac_mlp import AdafacMLP
 from heurax.rules.optimizers.celo import Celo
 from heurax.rules.optimizers.celo2 import Celo2
 from heurax.rules.optimizers.celo_adam import CeloAdam
+from heurax.rules.optimizers.horizon import accumulate_to_horizon
 from heurax.rules.optimizers.learnable import LearnableAdam, LearnableMomentum, LearnableSGD, OptaxOptimizer
 from heurax.rules.optimizers.mlp_optimizer import MLPOptimizer
 from heurax.rules.optimizers.mup import MuP
@@ -30,5 +31,6 @@ __all__ = [
     "OptaxOptimizer",
     "Optim4RL",
     "VeLO",
+    "accumulate_to_horizon",
     "state_shardings",
 ]
