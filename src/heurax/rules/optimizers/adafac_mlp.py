@@ -1,5 +1,7 @@
 """AdafacMLP: a tiny network over momenta and Adafactor statistics (the `small_fc_lopt` of Metz et al. 2022)."""
 
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,25 +11,21 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from heurax.rules.base import LearnedOptimizer
-from heurax.rules.optimizers import adafactor, features
+from heurax.rules.optimizers import adafactor, features, networks, tensors
 
 __all__ = ["AdafacMLP", "AdafacMLPState"]
 
-MOMENTUM_DECAYS = (0.9, 0.99, 0.999)
-SECOND_MOMENT_DECAYS = (0.999,)
-FACTORED_DECAYS = (0.9, 0.99, 0.999)
+DECAYS = adafactor.Decays()
 CHANNELS = tuple(name for name in adafactor.CHANNELS if name not in ("clipped_gradient", "scaled_gradient"))
 NUM_TENSOR_FEATURES = 28
 NUM_STEP_FEATURES = 11
 
 
 class AdafacMLPState(NamedTuple):
-    """Accumulators of `AdafacMLP`; `momentum` and `second_moment` hold `[decays, *shape]` for each parameter."""
+    """Number of updates, and accumulators of each parameter."""
 
     count: Int[Array, ""]
-    momentum: Any
-    second_moment: Any
-    factored: Any
+    accumulators: Any
 
 
 @dataclass(frozen=True)
@@ -70,10 +68,8 @@ class AdafacMLP(LearnedOptimizer):
         """
         sizes = (NUM_TENSOR_FEATURES + NUM_STEP_FEATURES, self.hidden_size, self.hidden_size, 2)
         return {
-            "network": features.init_mlp(key, sizes),
-            "momentum_decays": jnp.zeros((len(MOMENTUM_DECAYS),), jnp.float32),
-            "second_moment_decays": jnp.zeros((len(SECOND_MOMENT_DECAYS),), jnp.float32),
-            "factored_decays": jnp.zeros((len(FACTORED_DECAYS),), jnp.float32),
+            "network": networks.init_mlp(key, sizes),
+            **{f"{name}_decays": jnp.zeros((len(d),), jnp.float32) for name, d in DECAYS._asdict().items()},
         }
 
     def optimizer(self, theta: Any, num_steps: int) -> optax.GradientTransformationExtraArgs:
@@ -81,12 +77,8 @@ class AdafacMLP(LearnedOptimizer):
         del num_steps  # unused: the network sees the step count, not the horizon
 
         def init(params: optax.Params) -> AdafacMLPState:
-            return AdafacMLPState(
-                count=jnp.zeros([], jnp.int32),
-                momentum=jax.tree.map(lambda p: features.init_moments(p, len(MOMENTUM_DECAYS)), params),
-                second_moment=jax.tree.map(lambda p: features.init_moments(p, len(SECOND_MOMENT_DECAYS)), params),
-                factored=jax.tree.map(lambda p: features.init_factored(p, len(FACTORED_DECAYS)), params),
-            )
+            accumulators = jax.tree.map(lambda p: adafactor.init_accumulators(p, DECAYS), params)
+            return AdafacMLPState(jnp.zeros([], jnp.int32), accumulators)
 
         def update(
             updates: optax.Updates, state: Any, params: optax.Params | None = None, **extra_args: Any
@@ -94,22 +86,10 @@ class AdafacMLP(LearnedOptimizer):
             del extra_args  # unused: this rule does not look at the loss
             if params is None:
                 raise ValueError("AdafacMLP reads the parameters: call update(grads, state, params)")
-            leaves, treedef = jax.tree.flatten(params)
-            results = [
-                self._update_tensor(theta, state.count, *tensor)
-                for tensor in zip(
-                    treedef.flatten_up_to(updates),
-                    leaves,
-                    treedef.flatten_up_to(state.momentum),
-                    treedef.flatten_up_to(state.second_moment),
-                    treedef.flatten_up_to(state.factored),
-                    strict=True,
-                )
-            ]
-            deltas, momentum, second_moment, factored = (
-                treedef.unflatten([result[i] for result in results]) for i in range(4)
-            )
-            return deltas, AdafacMLPState(state.count + 1, momentum, second_moment, factored)
+
+            update_tensor = functools.partial(self._update_tensor, theta, state.count)
+            deltas, accumulators = tensors.update_tensors(update_tensor, params, updates, state.accumulators)
+            return deltas, AdafacMLPState(state.count + 1, accumulators)
 
         return optax.GradientTransformationExtraArgs(init, update)
 
@@ -117,39 +97,38 @@ class AdafacMLP(LearnedOptimizer):
         self,
         theta: Any,
         count: Int[Array, ""],
-        gradient: Float[Array, "*shape"],
         param: Float[Array, "*shape"],
-        momentum: Float[Array, "m *shape"],
-        second_moment: Float[Array, "v *shape"],
-        factored: features.FactoredMoment,
-    ) -> tuple[Float[Array, "*shape"], Array, Array, features.FactoredMoment]:
+        gradient: Float[Array, "*shape"],
+        accumulators: adafactor.Accumulators,
+    ) -> tuple[Float[Array, "*shape"], adafactor.Accumulators]:
         """One tensor's update and new accumulators."""
-        dtype = features.state_dtype(param)
-        theta = jax.tree.map(lambda x: x.astype(dtype), theta)
+        dtype = tensors.state_dtype(param)
+        theta = tensors.cast(theta, dtype)
         g, p = gradient.astype(dtype), param.astype(dtype)
-        momentum = features.decay_moments(momentum, g, _decays(MOMENTUM_DECAYS, theta["momentum_decays"]))
-        second_moment = features.decay_moments(
-            second_moment, g**2, _decays(SECOND_MOMENT_DECAYS, theta["second_moment_decays"])
-        )
-        factored = features.update_factored(factored, g, _decays(FACTORED_DECAYS, theta["factored_decays"]))
-
-        accumulators = adafactor.Accumulators(momentum, second_moment, factored)
-        channels = adafactor.tensor_channels(g, p, accumulators, vector_epsilon=1e-6)
+        accumulators = adafactor.update_accumulators(accumulators, g, _decays(theta))
         network = theta["network"]
         w0, b0 = network["w0"], network["b0"]
         step_features = features.tanh_embedding(count, dtype)
-        hidden = features.normalised_linear(
-            adafactor.ordered_channels(channels, CHANNELS),
-            w0[:NUM_TENSOR_FEATURES],
-            b0 + step_features @ w0[NUM_TENSOR_FEATURES:],
+        layers = [
+            (w0[:NUM_TENSOR_FEATURES], b0 + step_features @ w0[NUM_TENSOR_FEATURES:]),
+            (network["w1"], network["b1"]),
+            (network["w2"], network["b2"]),
+        ]
+        direction, magnitude = networks.normalised_mlp(
+            functools.partial(adafactor.tensor_channels, names=CHANNELS, vector_epsilon=1e-6),
+            adafactor.channel_inputs(g, p, accumulators),
+            layers,
             epsilon=1e-5,
         )
-        direction, magnitude = features.mlp(hidden, [(network["w1"], network["b1"]), (network["w2"], network["b2"])])
         delta = direction * jnp.exp(self.exp_mult * magnitude) * -self.step_mult
-        return delta.astype(param.dtype), momentum, second_moment, factored
+        return delta.astype(param.dtype), accumulators
 
 
-def _decays(defaults: tuple[float, ...], offset: Float[Array, " n"]) -> Float[Array, " n"]:
+def _decays(theta: Any) -> adafactor.Decays:
     """Decays from their learned offsets, `1 - exp(10 (log(1 - default) / 10 + offset))`."""
-    log_one_minus = jnp.log(1 - jnp.asarray(defaults, offset.dtype)) / 10
-    return 1 - jnp.exp(10 * (log_one_minus + offset))
+
+    def learned(name: str, defaults: Sequence[float]) -> Float[Array, " n"]:
+        offset = theta[f"{name}_decays"]
+        return 1 - jnp.exp(10 * (jnp.log(1 - jnp.asarray(defaults, offset.dtype)) / 10 + offset))
+
+    return adafactor.Decays(**{name: learned(name, defaults) for name, defaults in DECAYS._asdict().items()})

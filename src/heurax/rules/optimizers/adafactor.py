@@ -1,7 +1,7 @@
 """Momenta, second moments and Adafactor statistics of a tensor, and the channels that AdafacMLP, VeLO and Celo read."""
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +12,13 @@ from heurax.rules.optimizers import features
 __all__ = [
     "CHANNELS",
     "NUM_CHANNELS",
-    "NUM_VECTOR_CHANNELS",
+    "VECTOR_CHANNELS",
     "Accumulators",
+    "ChannelInputs",
     "Decays",
+    "channel_inputs",
+    "each",
     "init_accumulators",
-    "ordered_channels",
     "tensor_channels",
     "update_accumulators",
 ]
@@ -42,16 +44,16 @@ momenta, one second moment and three factored ones."""
 
 NUM_CHANNELS = sum(CHANNELS.values())
 
-NUM_VECTOR_CHANNELS = 15
-"""Channels before the row and column statistics, which mean nothing for a vector."""
+VECTOR_CHANNELS = tuple(CHANNELS)[:9]
+"""Groups of channels without row and column statistics, which mean nothing for a vector."""
 
 
 class Decays(NamedTuple):
-    """Decays of the accumulators of a tensor."""
+    """Decays of the accumulators of a tensor: sequences of numbers, or arrays where they are learned."""
 
-    momentum: Sequence[float] = (0.9, 0.99, 0.999)
-    second_moment: Sequence[float] = (0.999,)
-    factored: Sequence[float] = (0.9, 0.99, 0.999)
+    momentum: Any = (0.9, 0.99, 0.999)
+    second_moment: Any = (0.999,)
+    factored: Any = (0.9, 0.99, 0.999)
 
 
 class Accumulators(NamedTuple):
@@ -73,67 +75,84 @@ def init_accumulators(param: Array, decays: Decays) -> Accumulators:
 
 def update_accumulators(accumulators: Accumulators, gradient: Float[Array, "*shape"], decays: Decays) -> Accumulators:
     """Add a gradient, given in the accumulators' dtype."""
-    momentum, second_moment, factored = (jnp.asarray(d, gradient.dtype) for d in decays)
+    momentum, second_moment, factored = (jnp.asarray(d).astype(gradient.dtype) for d in decays)
     return Accumulators(
         momentum=features.decay_moments(accumulators.momentum, gradient, momentum),
-        second_moment=features.decay_moments(accumulators.second_moment, gradient**2, second_moment),
+        second_moment=features.decay_moments(accumulators.second_moment, jnp.square(gradient), second_moment),
         factored=features.update_factored(accumulators.factored, gradient, factored),
     )
 
 
+class ChannelInputs(NamedTuple):
+    """What the channels of a tensor are elementwise functions of: arrays that broadcast to it, some per decay.
+
+    `row_scale` and `col_scale` are those of `features.factored_scales`; like `col` they are None for a tensor that is
+    not factored, whose `row` is a full second moment.
+    """
+
+    gradient: Float[Array, "*shape"]
+    param: Float[Array, "*shape"]
+    momentum: Float[Array, "m *shape"]
+    second_moment: Float[Array, "1 *shape"]
+    row: Float[Array, "f *row"]
+    col: Float[Array, "f *col"] | None
+    row_scale: Float[Array, "f *row"] | None
+    col_scale: Float[Array, "f *col"] | None
+
+
+def channel_inputs(
+    gradient: Float[Array, "*shape"], param: Float[Array, "*shape"], accumulators: Accumulators
+) -> ChannelInputs:
+    """Inputs of `tensor_channels`, from accumulators that have seen this gradient already."""
+    scales = (None, None) if accumulators.factored.col is None else features.factored_scales(accumulators.factored)
+    momentum, second_moment, factored = accumulators
+    return ChannelInputs(gradient, param, momentum, second_moment, *factored, *scales)
+
+
 def tensor_channels(
-    g: Float[Array, "*shape"],
-    p: Float[Array, "*shape"],
-    accumulators: Accumulators,
+    inputs: ChannelInputs,
+    names: Iterable[str] = CHANNELS,
     *,
     epsilon: float = 1e-6,
     vector_epsilon: float = 0.0,
-) -> dict[str, Sequence[Float[Array, "..."]]]:
-    """Groups of channels by name, from accumulators that have seen this gradient already.
+) -> list[Float[Array, "c *shape"]]:
+    """The channels of some groups, packed as `networks` wants them.
 
     Args:
-        g: the gradient.
-        p: the parameter.
-        accumulators: its accumulators.
+        inputs: what they are functions of.
+        names: groups of `CHANNELS`, in the order in which their channels are wanted.
         epsilon: added to second moments under the root.
         vector_epsilon: added under the root of the last group, for tensors that are not factored.
-
-    Returns:
-        For each name of `CHANNELS` its channels, arrays that broadcast to the tensor.
     """
-    momentum, second_moment, factored = accumulators
-    rsqrt = jax.lax.rsqrt(second_moment + epsilon)
-    row, col = factored
-    if col is None:
-        col = row
-        row_rsqrt = col_rsqrt = jax.lax.rsqrt(row + 1e-8)
-        factored_gradient = g[None] * jax.lax.rsqrt(row + 1e-9)
-        factored_momentum = momentum * jax.lax.rsqrt(row + vector_epsilon)
+    g, p, row = inputs.gradient[None], inputs.param[None], inputs.row
+    r = jax.lax.rsqrt(inputs.second_moment + epsilon)
+    col = row if inputs.col is None else inputs.col
+    if inputs.row_scale is None or inputs.col_scale is None:
+        gradient_scales = each(jax.lax.rsqrt(row + 1e-9))
+        momentum_scales = each(jax.lax.rsqrt(row + vector_epsilon))
     else:
-        row_rsqrt, col_rsqrt = jax.lax.rsqrt(row + 1e-8), jax.lax.rsqrt(col + 1e-8)
-        row_scale, col_scale = features.factored_scales(factored)
-        factored_gradient = g[None] * row_scale * col_scale
-        factored_momentum = momentum * row_scale * col_scale
-    return {
+        scales = zip(each(inputs.row_scale), each(inputs.col_scale), strict=True)
+        gradient_scales = momentum_scales = [row_scale * col_scale for row_scale, col_scale in scales]
+    momentum = each(inputs.momentum)
+    groups: dict[str, list[Array]] = {
         "gradient": [g],
         "clipped_gradient": [jnp.clip(g, -0.1, 0.1)],
         "param": [p],
-        "momentum": list(momentum),
-        "second_moment": list(second_moment),
-        "scaled_momentum": list(momentum * rsqrt),
-        "rsqrt": list(rsqrt),
-        "factored_gradient": list(factored_gradient),
-        "scaled_gradient": list(g[None] * rsqrt),
-        "row": list(row),
-        "col": list(col),
-        "row_rsqrt": list(row_rsqrt),
-        "col_rsqrt": list(col_rsqrt),
-        "factored_momentum": list(factored_momentum),
+        "momentum": momentum,
+        "second_moment": [inputs.second_moment],
+        "scaled_momentum": [m * r for m in momentum],
+        "rsqrt": [r],
+        "factored_gradient": [g * scale for scale in gradient_scales],
+        "scaled_gradient": [g * r],
+        "row": [row],
+        "col": [col],
+        "row_rsqrt": [jax.lax.rsqrt(row + 1e-8)],
+        "col_rsqrt": [jax.lax.rsqrt(col + 1e-8)],
+        "factored_momentum": [m * scale for m, scale in zip(momentum, momentum_scales, strict=True)],
     }
-
-
-def ordered_channels(
-    groups: dict[str, Sequence[Float[Array, "..."]]], names: Iterable[str] = CHANNELS
-) -> list[Float[Array, "..."]]:
-    """The channels of the named groups as one list."""
     return [channel for name in names for channel in groups[name]]
+
+
+def each(*moments: Float[Array, "decays *shape"]) -> list[Float[Array, "1 *shape"]]:
+    """One array per decay."""
+    return [x[i : i + 1] for x in moments for i in range(len(x))]

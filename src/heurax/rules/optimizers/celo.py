@@ -1,5 +1,6 @@
 """Celo: one learned per-parameter network and one learned schedule, trained one after the other."""
 
+import functools
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import optax
 from jaxtyping import Array, Int, Key
 
 from heurax.rules.base import LearnedOptimizer
-from heurax.rules.optimizers import adafactor, features, scheduler
+from heurax.rules.optimizers import adafactor, scheduler, tensors
 from heurax.rules.optimizers.parameter_network import init_bank, mix_bank, network_step, unstack_networks
 from heurax.rules.optimizers.recurrent import linear
 
@@ -90,7 +91,7 @@ class Celo(LearnedOptimizer):
         def init(params: optax.Params) -> CeloState:
             return CeloState(
                 count=jnp.zeros([], jnp.int32),
-                scheduler=scheduler.init_scheduler_state(theta["scheduler"], features.tree_dtype(params)),
+                scheduler=scheduler.init_scheduler_state(theta["scheduler"], tensors.tree_dtype(params)),
                 accumulators=jax.tree.map(lambda p: adafactor.init_accumulators(p, DECAYS), params),
             )
 
@@ -105,9 +106,9 @@ class Celo(LearnedOptimizer):
             del extra_args  # unused: this rule reads nothing but the loss
             if params is None:
                 raise ValueError("Celo reads the parameters: call update(grads, state, params, value=loss)")
-            dtype = features.tree_dtype(params)
+            dtype = tensors.tree_dtype(params)
             loss = scheduler.loss_argument("Celo", value, dtype)
-            cast_theta = features.cast(theta, dtype)
+            cast_theta = tensors.cast(theta, dtype)
             schedule = scheduler.schedule_globally(
                 cast_theta["scheduler"], state.scheduler, loss, state.count, num_steps
             )
@@ -117,12 +118,8 @@ class Celo(LearnedOptimizer):
             if self.phase == 2:
                 scale = scheduler.learning_rate_multiplier(cast_theta["scheduler"], schedule)
 
-            def update_tensor(
-                param: Array, gradient: Array, accumulators: adafactor.Accumulators
-            ) -> tuple[Array, adafactor.Accumulators]:
-                return network_step(network, param, gradient, accumulators, DECAYS, scale=scale, param_scale=True)
-
-            deltas, accumulators = features.update_tensors(update_tensor, params, updates, state.accumulators)
+            update_tensor = functools.partial(network_step, network, decays=DECAYS, scale=scale, param_scale=True)
+            deltas, accumulators = tensors.update_tensors(update_tensor, params, updates, state.accumulators)
             return deltas, CeloState(state.count + 1, schedule, accumulators)
 
         return optax.GradientTransformationExtraArgs(init, update)

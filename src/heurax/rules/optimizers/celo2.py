@@ -1,5 +1,6 @@
 """Celo2: a learned direction of unit scale; step size, schedule and weight decay stay the user's."""
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ import optax
 from jaxtyping import Array, Float, Key
 
 from heurax.rules.base import LearnedOptimizer
-from heurax.rules.optimizers import adafactor, features
+from heurax.rules.optimizers import adafactor, features, networks, tensors
 
 __all__ = ["Celo2", "Celo2State", "orthogonalise"]
 
@@ -91,7 +92,7 @@ class Celo2(LearnedOptimizer):
 
     def init(self, key: Key[Array, ""]) -> dict[str, Array]:
         """Weights from a normal distribution truncated at two standard deviations, std 1/sqrt(fan_in); biases 0."""
-        return features.init_mlp(key, (adafactor.NUM_CHANNELS, self.hidden_size, self.hidden_size, 3))
+        return networks.init_mlp(key, (adafactor.NUM_CHANNELS, self.hidden_size, self.hidden_size, 3))
 
     def optimizer(self, theta: Any, num_steps: int) -> optax.GradientTransformationExtraArgs:
         """Direction, weight decay and learning rate, with routing; see `LearnedOptimizer.optimizer`."""
@@ -121,40 +122,47 @@ class Celo2(LearnedOptimizer):
             if params is None:
                 raise ValueError("Celo2 reads the parameters: call update(grads, state, params)")
 
-            def update_tensor(
-                param: Array, gradient: Array, accumulators: adafactor.Accumulators
-            ) -> tuple[Array, adafactor.Accumulators]:
-                return self._update_tensor(theta, param, gradient, accumulators)
-
-            directions, accumulators = features.update_tensors(update_tensor, params, updates, state.accumulators)
+            update_tensor = functools.partial(self._update_tensor, theta)
+            directions, accumulators = tensors.update_tensors(update_tensor, params, updates, state.accumulators)
             return directions, Celo2State(accumulators)
 
         return optax.GradientTransformationExtraArgs(init, update)
 
     def _update_tensor(
-        self, theta: Any, param: Float[Array, "*shape"], gradient: Array, accumulators: adafactor.Accumulators
+        self,
+        theta: Any,
+        param: Float[Array, "*shape"],
+        gradient: Float[Array, "*shape"],
+        accumulators: adafactor.Accumulators,
     ) -> tuple[Float[Array, "*shape"], adafactor.Accumulators]:
         """One tensor's direction and new accumulators."""
-        dtype = features.state_dtype(param)
-        theta = features.cast(theta, dtype)
+        dtype = tensors.state_dtype(param)
+        theta = tensors.cast(theta, dtype)
         g, p = features.clip_gradient(gradient.astype(dtype)), param.astype(dtype)
         accumulators = adafactor.update_accumulators(accumulators, g, DECAYS)
-        channels = adafactor.ordered_channels(adafactor.tensor_channels(g, p, accumulators, epsilon=1e-8))
-        if p.ndim < 2:
-            channels = channels[: adafactor.NUM_VECTOR_CHANNELS]
-        hidden = features.normalised_linear(
-            channels, theta["w0"][: len(channels)], theta["b0"], epsilon=1e-9, per_matrix=True
+        channels = tuple(adafactor.CHANNELS) if p.ndim >= 2 else adafactor.VECTOR_CHANNELS
+        num_channels = sum(adafactor.CHANNELS[name] for name in channels)
+        layers = [
+            (theta["w0"][:num_channels], theta["b0"]),
+            (theta["w1"], theta["b1"]),
+            (theta["w2"][:, :1], theta["b2"][:1]),
+        ]
+        (direction,) = networks.normalised_mlp(
+            functools.partial(adafactor.tensor_channels, names=channels, epsilon=1e-8),
+            adafactor.channel_inputs(g, p, accumulators),
+            layers,
+            epsilon=1e-9,
+            per_matrix=True,
         )
-        (direction,) = features.mlp(hidden, [(theta["w1"], theta["b1"]), (theta["w2"][:, :1], theta["b2"][:1])])
         if self.orthogonalise and p.ndim >= 2:
             direction = orthogonalise(direction)
-        return features.normalise(direction, 1e-9).astype(param.dtype), accumulators
+        return networks.normalise(direction[None], 1e-9)[0].astype(param.dtype), accumulators
 
     def _labels(self, params: Any) -> Any:
         """Who updates each tensor: `learned` or `adam`."""
 
         def label(path: Any, leaf: Array) -> str:
-            by_path = bool(self.route_paths) and re.search(self.route_paths, features.path_name(path)) is not None
+            by_path = bool(self.route_paths) and re.search(self.route_paths, tensors.path_name(path)) is not None
             return "adam" if by_path or (self.route_vectors and leaf.ndim < 2) else "learned"
 
         return jax.tree.map_with_path(label, params)
@@ -192,7 +200,7 @@ def _adam_direction() -> optax.GradientTransformation:
             return (moments[0] * jax.lax.rsqrt(moments[1] + 1e-8)).astype(like.dtype), moments
 
         like = updates if params is None else params
-        directions, moments = features.update_tensors(update_tensor, like, updates, state.moments)
+        directions, moments = tensors.update_tensors(update_tensor, like, updates, state.moments)
         return directions, _AdamState(moments)
 
     return optax.GradientTransformation(init, update)

@@ -9,7 +9,7 @@ import optax
 from jaxtyping import Array, Int, Key
 
 from heurax.rules.base import LearnedOptimizer
-from heurax.rules.optimizers import features, scheduler
+from heurax.rules.optimizers import features, scheduler, tensors
 
 __all__ = ["CeloAdam", "CeloAdamState"]
 
@@ -73,7 +73,7 @@ class CeloAdam(LearnedOptimizer):
         def init(params: optax.Params) -> CeloAdamState:
             return CeloAdamState(
                 count=jnp.zeros([], jnp.int32),
-                scheduler=scheduler.init_scheduler_state(theta["scheduler"], features.tree_dtype(params)),
+                scheduler=scheduler.init_scheduler_state(theta["scheduler"], tensors.tree_dtype(params)),
                 moments=jax.tree.map(lambda p: features.init_moments(p, 2), params),
             )
 
@@ -88,7 +88,7 @@ class CeloAdam(LearnedOptimizer):
             del extra_args  # unused: this rule reads nothing but the loss
             dtype = state.scheduler.loss.means.dtype
             loss = scheduler.loss_argument("CeloAdam", value, dtype)
-            theta_scheduler = features.cast(theta["scheduler"], dtype)
+            theta_scheduler = tensors.cast(theta["scheduler"], dtype)
             schedule = scheduler.schedule_globally(theta_scheduler, state.scheduler, loss, state.count, num_steps)
             learning_rate = LEARNING_RATE * scheduler.learning_rate_multiplier(theta_scheduler, schedule)
 
@@ -96,7 +96,7 @@ class CeloAdam(LearnedOptimizer):
                 return self._update_tensor(learning_rate, state.count, like, gradient, moments)
 
             like = updates if params is None else params
-            deltas, moments = features.update_tensors(update_tensor, like, updates, state.moments)
+            deltas, moments = tensors.update_tensors(update_tensor, like, updates, state.moments)
             return deltas, CeloAdamState(state.count + 1, schedule, moments)
 
         return optax.GradientTransformationExtraArgs(init, update)

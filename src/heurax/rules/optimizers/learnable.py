@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Float, Key
 
 from heurax.rules.base import LearnedOptimizer
-from heurax.rules.optimizers.features import state_dtype
+from heurax.rules.optimizers.tensors import state_dtype
 
 __all__ = ["LearnableAdam", "LearnableMomentum", "LearnableSGD", "OptaxOptimizer"]
 

@@ -1,5 +1,6 @@
 """MLPOptimizer: a small network over gradient, parameter and six momenta (the "LOLv2" of Metz et al.)."""
 
+import functools
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from heurax.rules.base import LearnedOptimizer
-from heurax.rules.optimizers import features
+from heurax.rules.optimizers import features, networks, tensors
 
 __all__ = ["MLPOptimizer", "MLPOptimizerState"]
 
@@ -60,7 +61,7 @@ class MLPOptimizer(LearnedOptimizer):
 
     def init(self, key: Key[Array, ""]) -> dict[str, Array]:
         """Weights from a normal distribution truncated at two standard deviations, std 1/sqrt(fan_in); biases 0."""
-        return features.init_mlp(key, (NUM_TENSOR_FEATURES + NUM_STEP_FEATURES, self.hidden_size, self.hidden_size, 2))
+        return networks.init_mlp(key, (NUM_TENSOR_FEATURES + NUM_STEP_FEATURES, self.hidden_size, self.hidden_size, 2))
 
     def optimizer(self, theta: Any, num_steps: int) -> optax.GradientTransformationExtraArgs:
         """The optax transformation that `theta` describes; see `LearnedOptimizer.optimizer`."""
@@ -77,10 +78,8 @@ class MLPOptimizer(LearnedOptimizer):
             if params is None:
                 raise ValueError("MLPOptimizer reads the parameters: call update(grads, state, params)")
 
-            def update_tensor(param: Array, gradient: Array, momentum: Array) -> tuple[Array, Array]:
-                return self._update_tensor(theta, state.count, param, gradient, momentum)
-
-            deltas, momentum = features.update_tensors(update_tensor, params, updates, state.momentum)
+            update_tensor = functools.partial(self._update_tensor, theta, state.count)
+            deltas, momentum = tensors.update_tensors(update_tensor, params, updates, state.momentum)
             return deltas, MLPOptimizerState(state.count + 1, momentum)
 
         return optax.GradientTransformationExtraArgs(init, update)
@@ -94,16 +93,18 @@ class MLPOptimizer(LearnedOptimizer):
         momentum: Float[Array, "m *shape"],
     ) -> tuple[Float[Array, "*shape"], Float[Array, "m *shape"]]:
         """One tensor's update and new momenta."""
-        dtype = features.state_dtype(param)
-        theta = features.cast(theta, dtype)
+        dtype = tensors.state_dtype(param)
+        theta = tensors.cast(theta, dtype)
         g, p = gradient.astype(dtype), param.astype(dtype)
         momentum = features.decay_moments(momentum, g, jnp.asarray(MOMENTUM_DECAYS, dtype))
-        hidden = features.normalised_linear(
-            [g, p, *momentum],
-            theta["w0"][:NUM_TENSOR_FEATURES],
-            theta["b0"] + features.tanh_embedding(count, dtype) @ theta["w0"][NUM_TENSOR_FEATURES:],
-            epsilon=1e-5,
+        step_bias = theta["b0"] + features.tanh_embedding(count, dtype) @ theta["w0"][NUM_TENSOR_FEATURES:]
+        layers = [
+            (theta["w0"][:NUM_TENSOR_FEATURES], step_bias),
+            (theta["w1"], theta["b1"]),
+            (theta["w2"], theta["b2"]),
+        ]
+        direction, magnitude = networks.normalised_mlp(
+            lambda inputs: inputs, [g[None], p[None], momentum], layers, epsilon=1e-5
         )
-        direction, magnitude = features.mlp(hidden, [(theta["w1"], theta["b1"]), (theta["w2"], theta["b2"])])
         delta = direction * jnp.exp(self.exp_mult * magnitude) * -self.step_mult
         return delta.astype(param.dtype), momentum

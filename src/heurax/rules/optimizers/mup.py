@@ -16,7 +16,7 @@ import optax
 from jaxtyping import Array, Key
 
 from heurax.rules.base import LearnedOptimizer
-from heurax.rules.optimizers import features
+from heurax.rules.optimizers import tensors
 from heurax.rules.optimizers.adafac_mlp import AdafacMLP
 
 __all__ = ["TENSOR_CLASSES", "MuP", "base_shapes"]
@@ -102,7 +102,7 @@ class MuP(LearnedOptimizer):
         Raises:
             ValueError: the class of a matrix is not known, or it has another rank than its base shape.
         """
-        return jax.tree.map_with_path(lambda path, leaf: self._multiplier(features.path_name(path), leaf.shape), params)
+        return jax.tree.map_with_path(lambda path, leaf: self._multiplier(tensors.path_name(path), leaf.shape), params)
 
     def _multiplier(self, path: str, shape: tuple[int, ...]) -> float:
         base = self.base_shapes.get(path)
@@ -138,4 +138,4 @@ def base_shapes(params: Any) -> Mapping[str, tuple[int, ...]]:
     {'dense/kernel': (2, 3)}
     """
     leaves = jax.tree.leaves_with_path(params)
-    return {features.path_name(path): tuple(leaf.shape) for path, leaf in leaves}
+    return {tensors.path_name(path): tuple(leaf.shape) for path, leaf in leaves}

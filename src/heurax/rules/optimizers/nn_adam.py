@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Float, Key
 
 from heurax.rules.base import LearnedOptimizer
-from heurax.rules.optimizers import features
+from heurax.rules.optimizers import features, tensors
 from heurax.rules.optimizers.recurrent import LSTMState, init_lstm, initial_lstm_state, linear, lstm
 
 __all__ = ["NNAdam", "NNAdamState"]
@@ -97,7 +97,7 @@ class NNAdam(LearnedOptimizer):
         del num_steps  # unused: the LSTM does not see the horizon
 
         def init(params: optax.Params) -> NNAdamState:
-            dtype = features.tree_dtype(params)
+            dtype = tensors.tree_dtype(params)
             num_rows = len(jax.tree.leaves(params))
             hyper_parameters = theta["hyper_parameters"].astype(dtype)[None]
             return NNAdamState(
@@ -116,10 +116,10 @@ class NNAdam(LearnedOptimizer):
             if treedef.num_leaves == 0:
                 return updates, state
             rows = treedef.unflatten(list(state.hyper_parameters))
-            deltas, moments = features.update_tensors(_update_tensor, params, updates, state.moments, rows)
+            deltas, moments = tensors.update_tensors(_update_tensor, params, updates, state.moments, rows)
 
-            inputs = [_tensor_features(*row) for row in features.tensor_rows(params, params, updates, moments, rows)]
-            theta_cast = features.cast(theta, features.tree_dtype(params))
+            inputs = [_tensor_features(*row) for row in tensors.tensor_rows(params, params, updates, moments, rows)]
+            theta_cast = tensors.cast(theta, tensors.tree_dtype(params))
             next_lstm = lstm(theta_cast["lstm"], jnp.stack(inputs), state.lstm)
             change = self.output_scale * linear(theta_cast["controls"], next_lstm.hidden)
             hyper_parameters = state.hyper_parameters + change

@@ -10,7 +10,8 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from heurax.rules.base import LearnedOptimizer
-from heurax.rules.optimizers import features
+from heurax.rules.optimizers import features, networks, tensors
+from heurax.rules.optimizers.recurrent import gru, init_gru
 
 __all__ = ["Open", "OpenState", "layer_proportions"]
 
@@ -76,20 +77,15 @@ class Open(LearnedOptimizer):
             raise ValueError(f"actor must be a regular expression, got {self.actor!r}: {error}") from error
 
     def init(self, key: Key[Array, ""]) -> dict[str, Any]:
-        """Input weights as in `features.init_linear`, recurrent ones orthogonal, normalisation the identity."""
-        key_input, key_hidden, key_mlp = jax.random.split(key, 3)
+        """Input weights as in `networks.init_linear`, recurrent ones orthogonal, normalisation the identity."""
+        key_gru, key_mlp = jax.random.split(key)
         size, width = self.gru_size, self.hidden_size
-        orthogonal = jax.nn.initializers.orthogonal()
-        hidden = [orthogonal(k, (size, size), jnp.float32) for k in jax.random.split(key_hidden, 3)]
-        gru = {
-            "input_w": features.init_linear(key_input, (NUM_FEATURES, 3 * size)),
-            "input_b": jnp.zeros((3 * size,), jnp.float32),
-            "hidden_w": jnp.concatenate(hidden, axis=1),
-            "hidden_b": jnp.zeros((size,), jnp.float32),
-        }
         norms = {f"scale{i}": jnp.ones((width,), jnp.float32) for i in range(2)}
         norms |= {f"offset{i}": jnp.zeros((width,), jnp.float32) for i in range(2)}
-        return {"gru": gru, "mlp": features.init_mlp(key_mlp, (size, width, width, 3)) | norms}
+        return {
+            "gru": init_gru(key_gru, NUM_FEATURES, size),
+            "mlp": networks.init_mlp(key_mlp, (size, width, width, 3)) | norms,
+        }
 
     def optimizer(self, theta: Any, num_steps: int) -> optax.GradientTransformationExtraArgs:
         """The optax transformation that `theta` describes; see `LearnedOptimizer.optimizer`."""
@@ -116,11 +112,11 @@ class Open(LearnedOptimizer):
             del extra_args  # unused: this rule does not look at the loss
             if params is None:
                 raise ValueError("Open reads the parameters: call update(grads, state, params, key=key)")
-            dtype = features.tree_dtype(params)
+            dtype = tensors.tree_dtype(params)
             if training_proportion is None:
                 training_proportion = state.count.astype(dtype) / jnp.asarray(max(num_steps - 1, 1), dtype)
             if activations is None:
-                activations = jax.tree.map(lambda p: jnp.ones(p.shape[-1:], features.state_dtype(p)), params)
+                activations = jax.tree.map(lambda p: jnp.ones(p.shape[-1:], tensors.state_dtype(p)), params)
             noise = self._noise(params, key, noise)
             times = jnp.stack([jnp.asarray(x).astype(dtype) for x in (training_proportion, batch_proportion)])
 
@@ -128,7 +124,7 @@ class Open(LearnedOptimizer):
                 return _update_tensor(theta, times, param, *row)
 
             trees = (updates, state.momentum, state.hidden, layer_proportions(params), activations, noise)
-            steps, states = features.update_tensors(update_tensor, params, *trees)
+            steps, states = tensors.update_tensors(update_tensor, params, *trees)
             size = sum(step.size for step in jax.tree.leaves(steps))
             total = sum((jnp.sum(step).astype(dtype) for step in jax.tree.leaves(steps)), jnp.zeros([], dtype))
             mean = total / max(size, 1)
@@ -141,7 +137,7 @@ class Open(LearnedOptimizer):
     def _noise(self, params: Any, key: Key[Array, ""] | None, noise: Any) -> Any:
         """Noise for each of the actor's tensors; 0 for the others."""
         actors = jax.tree.map_with_path(
-            lambda path, _: re.search(self.actor, features.path_name(path)) is not None, params
+            lambda path, _: re.search(self.actor, tensors.path_name(path)) is not None, params
         )
         if noise is None and key is None and any(jax.tree.leaves(actors)):
             raise ValueError(f"Open draws noise for the tensors of {self.actor!r}: call update(..., key=key)")
@@ -149,7 +145,7 @@ class Open(LearnedOptimizer):
             leaves, treedef = jax.tree.flatten(params)
             key = jax.random.key(0) if key is None else key  # without an actor no number is used
             keys = treedef.unflatten(list(jax.random.split(key, max(len(leaves), 1)))[: len(leaves)])
-            noise = jax.tree.map(lambda p, k: jax.random.normal(k, p.shape, features.state_dtype(p)), params, keys)
+            noise = jax.tree.map(lambda p, k: jax.random.normal(k, p.shape, tensors.state_dtype(p)), params, keys)
         return jax.tree.map(lambda is_actor, x: x if is_actor else jnp.zeros((1,) * x.ndim, x.dtype), actors, noise)
 
 
@@ -164,7 +160,7 @@ def layer_proportions(params: Any) -> Any:
     """
 
     def parts(path: Any) -> tuple[str, str]:
-        name = features.path_name(path)
+        name = tensors.path_name(path)
         return name.split("/")[0], name.rpartition("/")[0]
 
     def natural(name: str) -> list[tuple[int, int | str]]:
@@ -195,23 +191,24 @@ def _update_tensor(
     noise: Float[Array, "..."],
 ) -> tuple[Float[Array, "*shape"], tuple[Array, Array]]:
     """One tensor's step before its mean is subtracted, and its new momenta and hidden states."""
-    dtype = features.state_dtype(param)
-    theta = features.cast(theta, dtype)
+    dtype = tensors.state_dtype(param)
+    theta = tensors.cast(theta, dtype)
     g, p, noise = gradient.astype(dtype), param.astype(dtype), noise.astype(dtype)
     momentum = features.decay_moments(momentum, g, jnp.asarray(MOMENTUM_DECAYS, dtype))
     log_momentum = jnp.log(jnp.abs(momentum) + 1e-13)
-    channels = [p, *jnp.sign(momentum), *log_momentum, jnp.sign(g), jnp.log(jnp.abs(g) + 1e-13)]
+    log_gradient = jnp.log(jnp.abs(g) + 1e-13)
+    channels = [p[None], jnp.sign(momentum), log_momentum, jnp.sign(g)[None], log_gradient[None]]
 
-    gru = theta["gru"]
+    theta_gru = theta["gru"]
     training_proportion, batch_proportion = times.astype(dtype)
     constants = jnp.stack([training_proportion, jnp.asarray(layer_proportion, dtype), batch_proportion])
-    bias = gru["input_b"] + constants @ gru["input_w"][NUM_TENSOR_FEATURES:-1]
-    inputs = features.normalised_linear(channels, gru["input_w"][:NUM_TENSOR_FEATURES], bias, epsilon=1e-5)
-    dormancy = _dormancy(activations.astype(dtype)).reshape((1,) * max(p.ndim - 1, 0) + p.shape[-1:])
-    inputs = [x + weight * dormancy for x, weight in zip(inputs, gru["input_w"][-1], strict=True)]
+    bias = theta_gru["input_b"] + constants @ theta_gru["input_w"][NUM_TENSOR_FEATURES:-1]
+    inputs = networks.normalised_linear(channels, theta_gru["input_w"][:NUM_TENSOR_FEATURES], bias, epsilon=1e-5)
+    dormancy = _dormancy(activations.astype(dtype))
+    dormancy = theta_gru["input_w"][-1].reshape(-1, *(1,) * p.ndim) * dormancy.reshape((1,) * p.ndim + p.shape[-1:])
 
-    hidden = _gru(gru, jnp.stack(inputs), hidden)
-    first, second, magnitude_and_noise = _mlp(theta["mlp"], hidden)
+    hidden = gru(theta_gru, jnp.concatenate(inputs) + dormancy, hidden)
+    first, second, magnitude_and_noise = networks.unpack(_mlp(theta["mlp"], hidden))
     step = STEP_MULT * (first * jnp.exp(EXP_MULT * second) + magnitude_and_noise * noise)
     return step, (momentum, hidden)
 
@@ -222,23 +219,12 @@ def _dormancy(activations: Float[Array, "..."]) -> Float[Array, "..."]:
     return shifted / jnp.sum(jnp.abs(shifted)) * shifted.size
 
 
-def _gru(theta: Any, inputs: Float[Array, "gates *shape"], hidden: Float[Array, "h *shape"]) -> Array:
-    """One step of a gated recurrent unit, `h' = (1 - z) n + z h` with `n = tanh(x_n + r (h w_n + b_n))`."""
-    size = len(hidden)
-    bias = jnp.concatenate([jnp.zeros((2 * size,), hidden.dtype), theta["hidden_b"]])
-    recurrent = jnp.stack(features.linear(list(hidden), theta["hidden_w"], bias))
-    reset = jax.nn.sigmoid(inputs[:size] + recurrent[:size])
-    keep = jax.nn.sigmoid(inputs[size : 2 * size] + recurrent[size : 2 * size])
-    candidate = jnp.tanh(inputs[2 * size :] + reset * recurrent[2 * size :])
-    return (1 - keep) * candidate + keep * hidden
-
-
-def _mlp(theta: Any, hidden: Float[Array, "h *shape"]) -> list[Array]:
+def _mlp(theta: Any, hidden: Float[Array, "h *shape"]) -> networks.Channels:
     """Two hidden layers, each normalised over its units, and three outputs."""
     for i in range(2):
-        x = jnp.stack(features.linear(list(hidden), theta[f"w{i}"], theta[f"b{i}"]))
+        x = jnp.concatenate(networks.linear([hidden], theta[f"w{i}"], theta[f"b{i}"]))
         centred = x - jnp.mean(x, axis=0, keepdims=True)
         normalised = centred * jax.lax.rsqrt(jnp.mean(jnp.square(centred), axis=0, keepdims=True) + 1e-6)
         shape = (-1, *(1,) * (x.ndim - 1))
         hidden = jax.nn.relu(theta[f"scale{i}"].reshape(shape) * normalised + theta[f"offset{i}"].reshape(shape))
-    return features.linear(list(hidden), theta["w2"], theta["b2"])
+    return networks.linear([hidden], theta["w2"], theta["b2"])

@@ -9,7 +9,7 @@ import optax
 from jaxtyping import Array, Float, Key
 
 from heurax.rules.base import LearnedOptimizer
-from heurax.rules.optimizers import features
+from heurax.rules.optimizers import features, networks, tensors
 from heurax.rules.optimizers.recurrent import gru, init_gru
 
 __all__ = ["Optim4RL", "Optim4RLState"]
@@ -89,7 +89,7 @@ class Optim4RL(LearnedOptimizer):
                 delta, hidden = self._update_tensor(theta, gradient, momentum, second_moment)
                 return delta.astype(like.dtype), hidden
 
-            deltas, hidden = features.update_tensors(update_tensor, like, updates, state.momentum, state.second_moment)
+            deltas, hidden = tensors.update_tensors(update_tensor, like, updates, state.momentum, state.second_moment)
             momentum, second_moment = (jax.tree.map(lambda _, h, i=i: h[i], like, hidden) for i in range(2))
             return deltas, Optim4RLState(momentum, second_moment)
 
@@ -104,7 +104,7 @@ class Optim4RL(LearnedOptimizer):
     ) -> tuple[Float[Array, "*shape"], tuple[Array, Array]]:
         """One tensor's update and its new hidden states."""
         dtype = momentum.dtype
-        theta = features.cast(theta, dtype)
+        theta = tensors.cast(theta, dtype)
         g = jax.lax.stop_gradient(gradient.astype(dtype))
         log_m, momentum = _branch(theta["momentum"], g, momentum)
         log_v, second_moment = _branch(theta["second_moment"], jnp.square(g), second_moment)
@@ -114,6 +114,6 @@ class Optim4RL(LearnedOptimizer):
 
 def _branch(theta: Any, x: Float[Array, "*shape"], hidden: Float[Array, "h *shape"]) -> tuple[Array, Array]:
     """The output of a GRU that reads `x`, and its new hidden state."""
-    hidden = gru(theta, jnp.stack(features.linear([x], theta["input_w"], theta["input_b"])), hidden)
-    (output,) = features.linear(list(hidden), theta["w"], theta["b"])
+    hidden = gru(theta, jnp.concatenate(networks.linear([x[None]], theta["input_w"], theta["input_b"])), hidden)
+    (output,) = networks.unpack(networks.linear([hidden], theta["w"], theta["b"]))
     return output, hidden

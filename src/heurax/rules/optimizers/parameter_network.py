@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from heurax.rules.optimizers import adafactor, features
+from heurax.rules.optimizers import adafactor, features, networks, tensors
 
 __all__ = ["PER_PARAMETER_SIZES", "init_bank", "mix_bank", "network_step", "unstack_networks"]
 
@@ -17,7 +17,7 @@ EXP_MULT = 0.001
 
 def init_bank(key: Key[Array, ""], num_networks: int) -> dict[str, Array]:
     """Weights of several networks, stacked along the first axis."""
-    return jax.vmap(lambda k: features.init_mlp(k, PER_PARAMETER_SIZES))(jax.random.split(key, num_networks))
+    return jax.vmap(lambda k: networks.init_mlp(k, PER_PARAMETER_SIZES))(jax.random.split(key, num_networks))
 
 
 def mix_bank(bank: Any, controls: Float[Array, "rows bank"], scale: float) -> Any:
@@ -47,18 +47,17 @@ def network_step(
     `delta = -scale * 0.001 * d * exp(0.001 * m)`, times `sqrt(mean(p^2) + 1e-9)` if `param_scale`; direction `d` and
     magnitude `m` are the network's first two outputs, the third is not used.
     """
-    dtype = features.state_dtype(param)
-    network = features.cast(network, dtype)
+    dtype = tensors.state_dtype(param)
+    network = tensors.cast(network, dtype)
     g, p = features.clip_gradient(gradient.astype(dtype)), param.astype(dtype)
     accumulators = adafactor.update_accumulators(accumulators, g, decays)
-    hidden = features.normalised_linear(
-        adafactor.ordered_channels(adafactor.tensor_channels(g, p, accumulators)),
-        network["w0"],
-        network["b0"],
-        epsilon=1e-5,
-    )
-    layers = [(network["w1"], network["b1"]), (network["w2"][:, :2], network["b2"][:2])]
-    direction, magnitude = features.mlp(hidden, layers)
+    layers = [
+        (network["w0"], network["b0"]),
+        (network["w1"], network["b1"]),
+        (network["w2"][:, :2], network["b2"][:2]),
+    ]
+    inputs = adafactor.channel_inputs(g, p, accumulators)
+    direction, magnitude = networks.normalised_mlp(adafactor.tensor_channels, inputs, layers, epsilon=1e-5)
     scale = jnp.asarray(scale, dtype) * STEP_MULT
     if param_scale:
         scale = scale * jnp.sqrt(jnp.mean(jnp.square(p)) + 1e-9)

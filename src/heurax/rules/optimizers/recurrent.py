@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from heurax.rules.optimizers import features
+from heurax.rules.optimizers import networks
 
 __all__ = ["LSTMState", "gru", "init_gru", "init_layer", "init_lstm", "initial_lstm_state", "linear", "lstm"]
 
@@ -19,8 +19,8 @@ class LSTMState(NamedTuple):
 
 
 def init_layer(key: Key[Array, ""], num_inputs: int, num_outputs: int) -> dict[str, Array]:
-    """A linear layer: weights `w` (see `features.init_linear`) and biases `b`, which are 0."""
-    return {"w": features.init_linear(key, (num_inputs, num_outputs)), "b": jnp.zeros((num_outputs,), jnp.float32)}
+    """A linear layer: weights `w` (see `networks.init_linear`) and biases `b`, which are 0."""
+    return {"w": networks.init_linear(key, (num_inputs, num_outputs)), "b": jnp.zeros((num_outputs,), jnp.float32)}
 
 
 def linear(layer: Any, x: Float[Array, "rows inputs"]) -> Float[Array, "rows outputs"]:
@@ -89,7 +89,7 @@ def gru(theta: Any, inputs: Float[Array, "gates *shape"], hidden: Float[Array, "
     """
     size = len(hidden)
     bias = jnp.concatenate([jnp.zeros((2 * size,), hidden.dtype), theta["hidden_b"]])
-    recurrent = jnp.stack(features.linear(list(hidden), theta["hidden_w"], bias))
+    recurrent = jnp.concatenate(networks.linear([hidden], theta["hidden_w"], bias))
     reset = jax.nn.sigmoid(inputs[:size] + recurrent[:size])
     keep = jax.nn.sigmoid(inputs[size : 2 * size] + recurrent[size : 2 * size])
     candidate = jnp.tanh(inputs[2 * size :] + reset * recurrent[2 * size :])

@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from heurax.rules.base import LearnedOptimizer
-from heurax.rules.optimizers import features
+from heurax.rules.optimizers import features, networks, tensors
 from heurax.rules.optimizers.recurrent import LSTMState, init_layer, init_lstm, initial_lstm_state, linear, lstm
 from heurax.rules.optimizers.scheduler import loss_argument
 
@@ -84,16 +84,16 @@ class RNNMLP(LearnedOptimizer):
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
 
     def init(self, key: Key[Array, ""]) -> dict[str, Any]:
-        """Layers as in `features.init_linear`; first messages are normal; the LSTM starts from 0."""
+        """Layers as in `networks.init_linear`; first messages are normal; the LSTM starts from 0."""
         key_lstm, key_mlp, key_to_lstm, key_to_mlp, key_from_lstm, key_from_mlp = jax.random.split(key, 6)
         num_inputs = NUM_ELEMENT_FEATURES + NUM_SHARED_FEATURES + TO_MLP
         return {
             "lstm": init_lstm(key_lstm, NUM_STATISTICS + FROM_LSTM + FROM_MLP, self.lstm_hidden_size),
             "lstm_to_lstm": init_layer(key_to_lstm, self.lstm_hidden_size, FROM_LSTM),
             "lstm_to_mlp": init_layer(key_to_mlp, self.lstm_hidden_size, TO_MLP),
-            "mlp": features.init_mlp(key_mlp, (num_inputs, self.hidden_size, self.hidden_size, 2 + FROM_MLP)),
-            "from_lstm": features.init_linear(key_from_lstm, (FROM_LSTM, 1))[:, 0],
-            "from_mlp": features.init_linear(key_from_mlp, (FROM_MLP, 1))[:, 0],
+            "mlp": networks.init_mlp(key_mlp, (num_inputs, self.hidden_size, self.hidden_size, 2 + FROM_MLP)),
+            "from_lstm": networks.init_linear(key_from_lstm, (FROM_LSTM, 1))[:, 0],
+            "from_mlp": networks.init_linear(key_from_mlp, (FROM_MLP, 1))[:, 0],
         }
 
     def optimizer(self, theta: Any, num_steps: int) -> optax.GradientTransformationExtraArgs:
@@ -101,7 +101,7 @@ class RNNMLP(LearnedOptimizer):
         del num_steps  # unused: the networks see the step count, not the horizon
 
         def init(params: optax.Params) -> RNNMLPState:
-            dtype = features.tree_dtype(params)
+            dtype = tensors.tree_dtype(params)
 
             def init_tensor(param: Array) -> TensorState:
                 moments = features.init_moments(param, len(DECAYS))
@@ -128,22 +128,22 @@ class RNNMLP(LearnedOptimizer):
             del extra_args  # unused: this rule reads nothing but the loss
             if params is None:
                 raise ValueError("RNNMLP reads the parameters: call update(grads, state, params, value=loss)")
-            dtype = features.tree_dtype(params)
+            dtype = tensors.tree_dtype(params)
             loss = loss_argument("RNNMLP", value, dtype)
             if not jax.tree.leaves(params):
                 return updates, state
-            cast_theta = features.cast(theta, dtype)
+            cast_theta = tensors.cast(theta, dtype)
 
             mean = LOSS_DECAY * state.loss_mean + (1 - LOSS_DECAY) * loss
             variance = LOSS_DECAY * state.loss_variance + (1 - LOSS_DECAY) * jnp.square(mean - loss)
             losses = _normalised_losses(loss, mean, variance, state.count)
             gradients, gradient_scale = _clip_gradients(params, updates, state.gradient_scale, state.count)
             accumulated = jax.tree.structure(params).unflatten(
-                [_accumulate(g, tensor) for g, tensor in features.tensor_rows(params, gradients, state.tensors)]
+                [_accumulate(g, tensor) for g, tensor in tensors.tensor_rows(params, gradients, state.tensors)]
             )
             inputs = [
                 jnp.concatenate([state.from_lstm, row[2].from_mlp, _statistics(*row, losses=losses)])
-                for row in features.tensor_rows(params, params, gradients, accumulated)
+                for row in tensors.tensor_rows(params, params, gradients, accumulated)
             ]
             next_lstm = lstm(cast_theta["lstm"], jnp.stack(inputs), state.lstm)
             messages = linear(cast_theta["lstm_to_mlp"], next_lstm.hidden)
@@ -154,10 +154,12 @@ class RNNMLP(LearnedOptimizer):
             ) -> tuple[Array, TensorState]:
                 return _update_tensor(cast_theta["mlp"], state.count, len(inputs), param, gradient, tensor, message)
 
-            deltas, tensors = features.update_tensors(
+            deltas, tensor_states = tensors.update_tensors(
                 update_tensor, params, gradients, accumulated, jax.tree.structure(params).unflatten(list(messages))
             )
-            return deltas, RNNMLPState(state.count + 1, gradient_scale, mean, variance, next_lstm, from_lstm, tensors)
+            return deltas, RNNMLPState(
+                state.count + 1, gradient_scale, mean, variance, next_lstm, from_lstm, tensor_states
+            )
 
         return optax.GradientTransformationExtraArgs(init, update)
 
@@ -177,7 +179,7 @@ def _clip_gradients(
     bound = CLIP_MULTIPLE * scale / (1 - jnp.asarray(CLIP_DECAY, scale.dtype) ** (count + 1).astype(scale.dtype))
 
     def clip(param: Array, gradient: Array) -> Array:
-        dtype = features.state_dtype(param)
+        dtype = tensors.state_dtype(param)
         return jnp.clip(gradient.astype(dtype), -bound.astype(dtype), bound.astype(dtype))
 
     clipped = jax.tree.map(clip, params, gradients)
@@ -226,7 +228,7 @@ def _update_tensor(
 ) -> tuple[Array, TensorState]:
     """One tensor's update, and what its MLP tells the LSTM next time."""
     dtype = gradient.dtype
-    theta = features.cast(theta, dtype)
+    theta = tensors.cast(theta, dtype)
     p = param.astype(dtype)
     rsqrt = jax.lax.rsqrt(tensor.second_moment + 1e-6)
     log_param = jnp.log(jnp.abs(p) + 1e-8)
@@ -234,17 +236,18 @@ def _update_tensor(
     step = jnp.sin(count.astype(dtype) / (jnp.asarray(SIN_TIMESCALES, dtype) * jnp.pi))
     scalars = (math.log(num_tensors) - 1, jnp.log(_norm(p) + 1e-8), math.log(param.size))
     shared = jnp.concatenate([step, jnp.stack([jnp.asarray(x, dtype) for x in scalars]), message.astype(dtype)])
-    hidden = features.normalised_linear(
-        [gradient, p, log_param, *(channel for group in moments for channel in group)],
+    hidden = networks.normalised_linear(
+        [gradient[None], p[None], log_param[None], *moments],
         theta["w0"][:NUM_ELEMENT_FEATURES],
         theta["b0"] + shared @ theta["w0"][NUM_ELEMENT_FEATURES:],
         epsilon=1e-5,
         unroll=False,
     )
-    hidden = features.mlp(hidden, [(theta["w1"], theta["b1"])], unroll=False)
-    direction, magnitude = features.mlp(hidden, [(theta["w2"][:, :2], theta["b2"][:2])])
+    hidden = networks.mlp(hidden, [(theta["w1"], theta["b1"])], unroll=False)
+    direction, magnitude = networks.unpack(networks.mlp(hidden, [(theta["w2"][:, :2], theta["b2"][:2])]))
     # The last layer is linear, so the mean over elements of its outputs is that of its inputs, mapped.
-    mean_hidden = jnp.stack([jnp.mean(jax.nn.relu(h)) for h in hidden])
+    (hidden,) = hidden
+    mean_hidden = jnp.mean(jax.nn.relu(hidden), axis=tuple(range(1, hidden.ndim)))
     from_mlp = (mean_hidden @ theta["w2"][:, 2:] + theta["b2"][2:]).astype(tensor.from_mlp.dtype)
     delta = direction * jnp.exp(0.001 * magnitude) * -0.001
     return delta.astype(param.dtype), tensor._replace(from_mlp=from_mlp)

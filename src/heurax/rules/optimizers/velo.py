@@ -9,8 +9,9 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from heurax.rules.base import LearnedOptimizer
-from heurax.rules.optimizers import adafactor, features, scheduler
+from heurax.rules.optimizers import adafactor, features, scheduler, tensors
 from heurax.rules.optimizers.loss_features import LossAverages, init_loss_averages, update_loss_averages
+from heurax.rules.optimizers.networks import element_means, mean_squares
 from heurax.rules.optimizers.parameter_network import init_bank, mix_bank, network_step, unstack_networks
 from heurax.rules.optimizers.recurrent import LSTMState, initial_lstm_state, linear
 
@@ -88,7 +89,7 @@ class VeLO(LearnedOptimizer):
         loss_horizon = BUGGED_HORIZON if self.bugged_loss_features else num_steps
 
         def init(params: optax.Params) -> VeLOState:
-            dtype = features.tree_dtype(params)
+            dtype = tensors.tree_dtype(params)
             return VeLOState(
                 count=jnp.zeros([], jnp.int32),
                 loss=init_loss_averages(dtype),
@@ -107,61 +108,51 @@ class VeLO(LearnedOptimizer):
             del extra_args  # unused: this rule reads nothing but the loss
             if params is None:
                 raise ValueError("VeLO reads the parameters: call update(grads, state, params, value=loss)")
-            dtype = features.tree_dtype(params)
+            dtype = tensors.tree_dtype(params)
             loss = scheduler.loss_argument("VeLO", value, dtype)
             if not jax.tree.leaves(params):
                 return updates, state
 
             averages = update_loss_averages(state.loss, loss, state.count, loss_horizon)
             shared_features = scheduler.global_features(averages, state.count, num_steps, loss_horizon)
-            rows = features.tensor_rows(params, params, state.accumulators)
-            statistics = jnp.stack([_tensor_statistics(*row, dtype=dtype) for row in rows])
+            statistics = tensors.map_tensors(_tensor_statistics, params, state.accumulators)
+            statistics = jnp.stack([row.astype(dtype) for row in jax.tree.leaves(statistics)])
             shared_rows = jnp.broadcast_to(shared_features[None], (len(statistics), shared_features.size))
-            theta_lstm = features.cast(theta["scheduler"], dtype)
+            theta_lstm = tensors.cast(theta["scheduler"], dtype)
             lstm = scheduler.schedule(theta_lstm, jnp.concatenate([shared_rows, statistics], axis=1), state.lstm)
             networks = mix_bank(
-                features.cast(theta["bank"], dtype), linear(theta_lstm["controls"], lstm.hidden), self.ff_mult
+                tensors.cast(theta["bank"], dtype), linear(theta_lstm["controls"], lstm.hidden), self.ff_mult
             )
             step_sizes = linear(theta_lstm["step_size"], lstm.hidden)[:, 0]
 
             def update_tensor(
-                param: Array, gradient: Array, accumulators: adafactor.Accumulators, network: Any, step_size: Array
+                param: Array, gradient: Array, accumulators: Any, network: Any, step_size: Array
             ) -> tuple[Array, adafactor.Accumulators]:
                 return network_step(
                     network, param, gradient, accumulators, DECAYS, scale=step_size, param_scale=self.param_scale
                 )
 
             unflatten = jax.tree.structure(params).unflatten
-            deltas, accumulators = features.update_tensors(
-                update_tensor,
-                params,
-                updates,
-                state.accumulators,
-                unflatten(unstack_networks(networks)),
-                unflatten(list(step_sizes)),
-            )
+            rows = (unflatten(unstack_networks(networks)), unflatten(list(step_sizes)))
+            deltas, accumulators = tensors.update_tensors(update_tensor, params, updates, state.accumulators, *rows)
             next_lstm = state.lstm if self.bugged_lstm_state else lstm
             return deltas, VeLOState(state.count + 1, averages, next_lstm, accumulators)
 
         return optax.GradientTransformationExtraArgs(init, update)
 
 
-def _tensor_statistics(
-    param: Float[Array, "*shape"], accumulators: adafactor.Accumulators, dtype: jnp.dtype
-) -> Float[Array, " 12"]:
+def _tensor_statistics(param: Float[Array, "*shape"], accumulators: adafactor.Accumulators) -> Float[Array, " 12"]:
     """Logarithms of mean and variance of a tensor's accumulators, relative to its scale, and its rank.
 
     The accumulators have not seen this update's gradient. The spread of the second moment is taken around the mean of
     each *momentum*, which is why it counts three times: as in the original.
     """
-    p = param.astype(features.state_dtype(param))
-    scale = features.safe_rsqrt(jnp.mean(jnp.square(p)))
-    momentum, second_moment = accumulators.momentum * scale, accumulators.second_moment * scale
-    axes = tuple(range(1, momentum.ndim))
-    mean_momentum = jnp.mean(momentum, axis=axes, keepdims=True)
-    mean_second_moment = jnp.mean(second_moment, axis=axes)
-    var_momentum = jnp.mean(jnp.square(momentum - mean_momentum), axis=axes)
-    var_second_moment = jnp.mean(jnp.square(second_moment - mean_momentum), axis=axes)
+    p = param.astype(tensors.state_dtype(param))
+    scale = features.safe_rsqrt(mean_squares([p[None]])[0])
+    *momentum, second_moment = (x * scale for x in adafactor.each(accumulators.momentum, accumulators.second_moment))
+    means = [x.reshape(1, *(1,) * p.ndim) for x in element_means([*momentum, second_moment])]
+    deviations = [x - mean for x, mean in zip(momentum, means, strict=False)]
+    deviations += [second_moment - mean for mean in means[:-1]]
     rank = jax.nn.one_hot(sum(size > 1 for size in param.shape), NUM_RANKS, dtype=p.dtype)
-    logs = [0.5 * features.log_feature(x, 10.0) for x in (mean_second_moment, var_momentum, var_second_moment)]
-    return jnp.concatenate([logs[0], rank, logs[1], logs[2]]).astype(dtype)
+    mean, spread = (0.5 * features.log_feature(x, 10.0) for x in (means[-1].reshape(1), mean_squares(deviations)))
+    return jnp.concatenate([mean, rank, spread])

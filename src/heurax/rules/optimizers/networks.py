@@ -1,0 +1,287 @@
+"""The network of a learned optimizer: tiny, shared by all elements of a tensor, and where nearly all the time goes.
+
+A network reads *channels*. They come packed: as arrays `[c, *shape]` whose first axis counts channels and whose other
+axes broadcast to the tensor's. So do the units of hidden layers and the outputs.
+
+Four ideas keep it fast without changing the equations:
+
+- Row and column statistics keep their size-1 axes, so they enter the first layer as vectors, not as matrices.
+- Normalising a channel by its root mean square and then multiplying by a weight is one multiplication by
+  `weight / rms`. The normaliser is folded into the first layer.
+- The root mean squares of all channels are one reduction, which XLA fuses with what computes the channels. They are
+  computed again for the network: no array of shape [channels, elements] is ever stored.
+- Layers up to `UNROLLED_WIDTH` are one elementwise expression, whose hidden units stay in registers. Those of wider
+  layers are products of matrices, and large tensors go through them block by block, so that they stay in the cache.
+"""
+
+import functools
+import itertools
+import math
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+__all__ = [
+    "Channels",
+    "element_means",
+    "init_linear",
+    "init_mlp",
+    "linear",
+    "mean_squares",
+    "mlp",
+    "normalise",
+    "normalised_linear",
+    "normalised_mlp",
+    "unpack",
+]
+
+Channels = Sequence[Float[Array, "channels *shape"]]
+Layer = tuple[Float[Array, "inputs outputs"], Float[Array, " outputs"]]
+
+UNROLLED_WIDTH = 8
+"""Layers up to this width are unrolled into elementwise operations, which XLA fuses with the features; wider ones are
+matrix products."""
+
+
+BLOCK_SIZE = 1_024
+"""Elements of a tensor that a wide network works on at a time: 32 hidden units of them take 128 KB of cache."""
+
+NUM_SHARDS = 4
+"""Blocks are chosen so that a tensor sharded this many times, or a divisor of it, is not gathered."""
+
+MAX_SEQUENTIAL_SUM = 4_096
+"""Terms that are added one after the other in float32: the rounding of a sum of squares stays near 1e-6."""
+
+
+def init_linear(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]:
+    """Weights `[..., fan_in, fan_out]`: normal, truncated at two standard deviations, std `1 / sqrt(fan_in)`."""
+    return jax.random.truncated_normal(key, -2.0, 2.0, shape, jnp.float32) / jnp.sqrt(jnp.float32(shape[-2]))
+
+
+def init_mlp(key: Key[Array, ""], sizes: Sequence[int]) -> dict[str, Array]:
+    """Weights `w0, w1, ...` (see `init_linear`) and zero biases `b0, b1, ...` of a network with these layer sizes.
+
+    >>> {name: leaf.shape for name, leaf in init_mlp(jax.random.key(0), (3, 4, 2)).items()}
+    {'w0': (3, 4), 'b0': (4,), 'w1': (4, 2), 'b1': (2,)}
+    """
+    network = {}
+    for layer, key_layer in enumerate(jax.random.split(key, len(sizes) - 1)):
+        network[f"w{layer}"] = init_linear(key_layer, (sizes[layer], sizes[layer + 1]))
+        network[f"b{layer}"] = jnp.zeros((sizes[layer + 1],), jnp.float32)
+    return network
+
+
+def normalise(x: Float[Array, "c *shape"], epsilon: float) -> Float[Array, "c *shape"]:
+    """Divide each matrix (or vector) of a channel by its root mean square, `x / sqrt(epsilon + mean(x^2))`."""
+    axes = tuple(range(1, x.ndim))[-2:]
+    return x * jax.lax.rsqrt(epsilon + jnp.mean(jnp.square(x), axis=axes, keepdims=True))
+
+
+def mean_squares(channels: Channels) -> Float[Array, " channels"]:
+    """The mean over the tensor of the square of each channel, in order."""
+    return element_means([jnp.square(channel) for channel in channels])
+
+
+def element_means(channels: Channels) -> Float[Array, " channels"]:
+    """The mean over the tensor of each channel, in order.
+
+    A channel that broadcasts to the tensor repeats along its size-1 axes, so that its mean is that over its elements.
+    """
+    starts = _starts(channels)
+    means, order = [], []
+    for group in _by_shape(channels, first_axis=0).values():
+        members = tuple(channels[k] for k in group)
+        sums = jnp.concatenate(_last_axis_sums(members) if members[0].ndim > 1 else members)
+        means.append(jnp.sum(sums, axis=tuple(range(1, sums.ndim))) / math.prod(members[0].shape[1:]))
+        order += [starts[k] + c for k in group for c in range(len(channels[k]))]
+    return jnp.concatenate(means).at[np.argsort(order)].get(mode="promise_in_bounds")
+
+
+@jax.custom_jvp
+def _last_axis_sums(channels: tuple[Float[Array, "*shape n"], ...]) -> tuple[Float[Array, "*shape"], ...]:
+    """The sum of each of several arrays of one shape over their last axis.
+
+    As one reduction of several operands, XLA fuses it with all that computes them, and nothing of the tensor's size is
+    written. It adds one after the other, so axes over `MAX_SEQUENTIAL_SUM` are left to XLA's more accurate trees.
+    """
+    if channels[0].shape[-1] > MAX_SEQUENTIAL_SUM:
+        return tuple(jnp.sum(channel, axis=-1) for channel in channels)
+    zeros = tuple(jnp.zeros([], channel.dtype) for channel in channels)
+    axis = channels[0].ndim - 1
+    return tuple(jax.lax.reduce(channels, zeros, lambda a, b: tuple(x + y for x, y in zip(a, b, strict=True)), (axis,)))
+
+
+@_last_axis_sums.defjvp
+def _last_axis_sums_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """JAX does not differentiate reductions of several operands."""
+    return _last_axis_sums(*primals), tuple(jnp.sum(tangent, axis=-1) for tangent in tangents[0])
+
+
+def _by_shape(channels: Channels, *, first_axis: int) -> dict[tuple[int, ...], list[int]]:
+    """Positions of arrays with equal shapes from an axis on, small shapes first."""
+    by_shape: dict[tuple[int, ...], list[int]] = {}
+    for k in sorted(range(len(channels)), key=lambda k: math.prod(channels[k].shape[1:])):
+        by_shape.setdefault(channels[k].shape[first_axis:], []).append(k)
+    return by_shape
+
+
+def _starts(channels: Channels) -> list[int]:
+    """The number of channels before each array."""
+    return [0, *itertools.accumulate(len(channel) for channel in channels)][:-1]
+
+
+def linear(
+    channels: Channels, weight: Float[Array, "inputs outputs"], bias: Float[Array, " outputs"], *, unroll: bool = True
+) -> Channels:
+    """A linear layer, `y_j = bias_j + sum_k weight_kj f_k`.
+
+    Args:
+        channels: the inputs.
+        weight: one row per input, one column per output.
+        bias: one value per output; inputs that are constant over the tensor are best folded in here.
+        unroll: whether layers up to `UNROLLED_WIDTH` are. Not where hidden units are averaged over the tensor:
+            compiling `RNNMLP` at width 8 took over 20 GB, presumably because XLA repeats the network in every average.
+
+    Returns:
+        The outputs, of the tensor's shape.
+    """
+    rank = max(channel.ndim for channel in channels) - 1
+    shape = jnp.broadcast_shapes(*(channel.shape[1:] for channel in channels))
+    terms = [bias.reshape(-1, *(1,) * rank)]
+    starts = _starts(channels)
+    for group_shape, group in _by_shape(channels, first_axis=1).items():
+        rows = jnp.concatenate([weight[starts[k] : starts[k] + len(channels[k])] for k in group])
+        if group_shape == shape and unroll and weight.shape[1] <= UNROLLED_WIDTH:
+            inputs = [channels[k][c : c + 1] for k in group for c in range(len(channels[k]))]
+            return [
+                _sum([*(term[j : j + 1] for term in terms), *(rows[k, j] * x for k, x in enumerate(inputs))])
+                for j in range(weight.shape[1])
+            ]
+        terms.append(jnp.tensordot(rows, jnp.concatenate([channels[k] for k in group]), axes=(0, 0)))
+    return [_sum(terms)]
+
+
+def mlp(hidden: Channels, layers: Sequence[Layer], *, unroll: bool = True) -> Channels:
+    """The rest of a network: ReLU, then linear, for each of the remaining layers.
+
+    Args:
+        hidden: pre-activations of the first hidden layer.
+        layers: `(weight, bias)` of each following layer.
+        unroll: see `linear`.
+    """
+    for weight, bias in layers:
+        hidden = linear([jax.nn.relu(h) for h in hidden], weight, bias, unroll=unroll)
+    return hidden
+
+
+def unpack(channels: Channels) -> list[Float[Array, "*shape"]]:
+    """One array per channel."""
+    return [x[c] for x in channels for c in range(len(x))]
+
+
+def normalised_linear(
+    channels: Channels,
+    weight: Float[Array, "inputs outputs"],
+    bias: Float[Array, " outputs"],
+    epsilon: float,
+    *,
+    unroll: bool = True,
+) -> Channels:
+    """A linear layer over channels that are each divided by their root mean square over the tensor.
+
+    `y_j = bias_j + sum_k weight_kj f_k / sqrt(epsilon + mean(f_k^2))`; for the arguments see `linear`.
+    """
+    return linear(channels, weight * jax.lax.rsqrt(epsilon + mean_squares(channels))[:, None], bias, unroll=unroll)
+
+
+def normalised_mlp(
+    channels_fn: Callable[[Any], Channels],
+    inputs: Any,
+    layers: Sequence[Layer],
+    epsilon: float,
+    *,
+    per_matrix: bool = False,
+) -> list[Float[Array, "*shape"]]:
+    """A ReLU network on channels that are each divided by their root mean square over the tensor.
+
+    Args:
+        channels_fn: maps `inputs` to the channels; elementwise.
+        inputs: a tree of arrays that broadcast to the tensor's shape, with or without further axes in front.
+        layers: `(weight, bias)` of each layer.
+        epsilon: added to the mean square.
+        per_matrix: take the mean over the last two axes only, for each matrix of a stack on its own.
+
+    Returns:
+        One array per output, of the tensor's shape.
+    """
+    first, bias = layers[0]
+    channels = channels_fn(inputs)
+    rank = max(channel.ndim for channel in channels) - 1
+    if per_matrix and rank > 2:
+        return unpack(mlp(linear([normalise(f, epsilon) for f in channels], first, bias), layers[1:]))
+    first = first * jax.lax.rsqrt(epsilon + mean_squares(channels))[:, None]
+
+    def network(inputs: Any) -> Channels:
+        return mlp(linear(channels_fn(inputs), first, bias), layers[1:])
+
+    shape = jnp.broadcast_shapes(*(channel.shape[1:] for channel in channels))
+    # The barrier keeps XLA from storing the channels to use them again.
+    inputs = jax.lax.optimization_barrier(inputs)
+    blocks = _blocks(shape) if max(weight.shape[1] for weight, _ in layers) > UNROLLED_WIDTH else None
+    return unpack(network(inputs) if blocks is None else _map_blocks(network, inputs, rank, *blocks))
+
+
+def _blocks(shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """The axis to work along block by block, and the number of blocks; None for a tensor that is one block."""
+    size = math.prod(shape)
+    if size <= 2 * BLOCK_SIZE:
+        return None
+    options = [(axis, n) for axis, length in enumerate(shape) for n in range(2, length + 1) if length % n == 0]
+
+    def cost(option: tuple[int, int]) -> tuple[bool, float]:
+        axis, num_blocks = option
+        spread = shape[axis] // num_blocks % NUM_SHARDS == 0  # each of so many shards has a part of every block
+        return not spread, abs(math.log(size / num_blocks / BLOCK_SIZE))
+
+    return min(options, key=cost, default=None)
+
+
+def _map_blocks(network: Callable[[Any], Channels], inputs: Any, rank: int, axis: int, num_blocks: int) -> Channels:
+    """`network(inputs)`, block by block along an axis of the tensor, recomputed in reverse mode.
+
+    The axis is split in two, the second of which counts blocks: however the tensor is sharded along it, it stays so.
+    """
+    axis -= rank  # from behind, because some inputs have further axes in front
+
+    def split(x: Array) -> Array:
+        length = x.shape[axis]
+        parts = (length // num_blocks, num_blocks) if length > 1 else (1, 1)
+        return x.reshape(*x.shape[: x.ndim + axis], *parts, *x.shape[x.ndim + axis + 1 :])
+
+    split_inputs = jax.tree.map(split, inputs)
+
+    @jax.checkpoint
+    def block(index: Int[Array, ""]) -> Channels:
+        def select(x: Array) -> Array:
+            position = x.ndim + axis
+            last = x.shape[position] - 1
+            return jax.lax.dynamic_index_in_dim(x, jnp.minimum(index, last), position, keepdims=False)
+
+        return network(jax.tree.map(select, split_inputs))
+
+    def join(x: Array) -> Array:
+        position = x.ndim + axis
+        x = jnp.moveaxis(x, 0, position)
+        return x.reshape(*x.shape[: position - 1], -1, *x.shape[position + 1 :])
+
+    return [join(x) for x in jax.lax.map(block, jnp.arange(num_blocks))]
+
+
+def _sum(terms: Iterable[Array]) -> Array:
+    """Add arrays from left to right, without the integer 0 that `sum` begins with."""
+    return functools.reduce(operator.add, terms)
