@@ -126,10 +126,10 @@ def test_state_shardings_follow_paths_and_shapes():
     clip, (adam, *_), learned = state_shardings(optimizer, params)
     assert jax.tree.leaves(clip) == []
     assert adam.mu["a"].spec == ROWS
-    assert learned.momentum["a"].spec == PartitionSpec(None, "device", None)
-    assert learned.factored["a"].row.spec == PartitionSpec(None, "device", None)
-    assert learned.factored["a"].col.spec == PartitionSpec(None, None, None)
-    assert learned.momentum["bias"].spec == PartitionSpec(None, "device")
+    assert learned.accumulators["a"].momentum.spec == PartitionSpec(None, "device", None)
+    assert learned.accumulators["a"].factored.row.spec == PartitionSpec(None, "device", None)
+    assert learned.accumulators["a"].factored.col.spec == PartitionSpec(None, None, None)
+    assert learned.accumulators["bias"].momentum.spec == PartitionSpec(None, "device")
     assert learned.count.spec == PartitionSpec()
 
 

@@ -115,7 +115,7 @@ def tensor_channels(
     *,
     epsilon: float = 1e-6,
     vector_epsilon: float = 0.0,
-) -> list[Float[Array, "c *shape"]]:
+) -> list[Float[Array, "_ ..."]]:
     """The channels of some groups, packed as `networks` wants them.
 
     Args:
@@ -153,6 +153,6 @@ def tensor_channels(
     return [channel for name in names for channel in groups[name]]
 
 
-def each(*moments: Float[Array, "decays *shape"]) -> list[Float[Array, "1 *shape"]]:
+def each(*moments: Float[Array, "_ *shape"]) -> list[Float[Array, "1 *shape"]]:
     """One array per decay."""
     return [x[i : i + 1] for x in moments for i in range(len(x))]

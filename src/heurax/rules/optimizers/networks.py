@@ -40,8 +40,8 @@ __all__ = [
     "unpack",
 ]
 
-Channels = Sequence[Float[Array, "channels *shape"]]
-Layer = tuple[Float[Array, "inputs outputs"], Float[Array, " outputs"]]
+Channels = Sequence[Float[Array, "_ ..."]]
+Layer = tuple[Float[Array, "_ _"], Float[Array, " _"]]
 
 UNROLLED_WIDTH = 8
 """Layers up to this width are unrolled into elementwise operations, which XLA fuses with the features; wider ones are
@@ -179,7 +179,7 @@ def mlp(hidden: Channels, layers: Sequence[Layer], *, unroll: bool = True) -> Ch
     return hidden
 
 
-def unpack(channels: Channels) -> list[Float[Array, "*shape"]]:
+def unpack(channels: Channels) -> list[Float[Array, "..."]]:
     """One array per channel."""
     return [x[c] for x in channels for c in range(len(x))]
 
@@ -206,7 +206,7 @@ def normalised_mlp(
     epsilon: float,
     *,
     per_matrix: bool = False,
-) -> list[Float[Array, "*shape"]]:
+) -> list[Float[Array, "..."]]:
     """A ReLU network on channels that are each divided by their root mean square over the tensor.
 
     Args:

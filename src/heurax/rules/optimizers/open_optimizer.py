@@ -186,7 +186,7 @@ def _update_tensor(
     gradient: Float[Array, "*shape"],
     momentum: Float[Array, "m *shape"],
     hidden: Float[Array, "h *shape"],
-    layer_proportion: float,
+    layer_proportion: Float[Array, ""] | float,
     activations: Float[Array, "..."],
     noise: Float[Array, "..."],
 ) -> tuple[Float[Array, "*shape"], tuple[Array, Array]]:
