@@ -5,8 +5,8 @@
 An update is `update` and `apply_updates`, compiled, with parameters and state donated. The trees are those of the
 field's tables: (a) an MLP 784-800-400-10, 952,410 parameters in 6 tensors, and (b) a transformer of width 128 and 4
 layers, 1,063,680 parameters in 53 tensors. Rules are at their published sizes. Every repetition times Adam and the rule
-next to each other, so that a busy machine slows both; the ratio is that of the medians. Temporary memory is what the
-compiled program reserves beside its arguments and results.
+next to each other, so that a busy machine slows both; the ratio is that of the medians. Temporary memory, in bytes per
+parameter (B/p), is what the compiled program reserves beside its arguments and results.
 """
 
 import argparse
@@ -130,7 +130,7 @@ def main() -> None:
         adam = Update(OptaxOptimizer("adam"), TREES[tree]())
         rows += [measure(name, known[name], tree, adam) for name in track(options.rules, tree, transient=True)]
     table = Table(title=f"one update on {os.cpu_count()} cores, {jax.devices()[0].device_kind}", title_justify="left")
-    for heading in ("rule", "tree", "ms", "x Adam", "compile s", "temporary B/param", "state B/param"):
+    for heading in ("rule", "tree", "ms", "x Adam", "compile s", "temp B/p", "state B/p"):
         table.add_column(heading, justify="left" if heading in ("rule", "tree") else "right")
     for row in rows:
         numbers = (row["milliseconds"], row["ratio_to_adam"], row["compile_seconds"])

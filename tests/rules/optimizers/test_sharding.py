@@ -19,7 +19,7 @@ RULES = {
     "MLPOptimizer": MLPOptimizer(),
     "VeLO": VeLO(lstm_hidden_size=8, param_inits=3),
 }
-SHAPES = {"a": (32, 48), "b": (32, 48), "bias": (48,), "scale": ()}
+SHAPES = {"a": (48, 64), "b": (48, 64), "bias": (64,), "scale": ()}  # large enough for blocks of wide networks
 ROWS, COLUMNS, REPLICATED = PartitionSpec("device", None), PartitionSpec(None, "device"), PartitionSpec()
 LAYOUTS = {
     "rows": {"a": ROWS, "b": ROWS},
