@@ -1,6 +1,6 @@
 """What one update of each optimizer costs: time, compilation, memory; as multiples of `optax.adam` in the same run.
 
-    python -m benchmarks.optimizer_update [--rules AdafacMLP VeLO] [--trees mlp transformer] [--output results/optimizer_update]
+    python -m benchmarks.optimizer_update [--rules AdafacMLP VeLO] [--trees mlp] [--output results/optimizer_update]
 
 An update is `update` and `apply_updates`, compiled, with parameters and state donated. The trees are those of the
 field's tables: (a) an MLP 784-800-400-10, 952,410 parameters in 6 tensors, and (b) a transformer of width 128 and 4
@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +42,10 @@ def mlp_tree() -> dict[str, tuple[int, ...]]:
 def transformer_tree() -> dict[str, tuple[int, ...]]:
     """Shapes of the transformer: 12 tensors a block, two embeddings, the last norm and the output layer."""
     width, vocabulary, length, num_layers = 128, 1000, 128, 4
-    block = {name: (width, width) for name in ("query", "key", "value", "out")}
+    block = dict.fromkeys(("query", "key", "value", "out"), (width, width))
     block |= {"mlp_in": (width, 4 * width), "mlp_in_bias": (4 * width,)}
     block |= {"mlp_out": (4 * width, width), "mlp_out_bias": (width,)}
-    block |= {name: (width,) for name in ("norm1_scale", "norm1_bias", "norm2_scale", "norm2_bias")}
+    block |= dict.fromkeys(("norm1_scale", "norm1_bias", "norm2_scale", "norm2_bias"), (width,))
     tree = {f"block{i}_{name}": shape for i in range(num_layers) for name, shape in block.items()}
     tree |= {"embedding": (vocabulary, width), "positions": (length, width), "head": (width, vocabulary)}
     return tree | {"norm_scale": (width,), "norm_bias": (width,)}
@@ -84,7 +83,7 @@ class Update:
         self.compile_seconds = time.perf_counter() - started
         self.compiled, self.theta, self.count = compiled, theta, 1
         memory = compiled.memory_analysis()
-        self.temporary_bytes = int(memory.temp_size_in_bytes)
+        self.temporary_bytes = 0 if memory is None else memory.temp_size_in_bytes
         self.state_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(self.state))
         self.num_params = sum(leaf.size for leaf in jax.tree.leaves(self.params))
         self()
