@@ -256,9 +256,8 @@ def make_train(s: Settings) -> Callable[[jax.Array], tuple[Any, jax.Array]]:
         )
         batch = (trajectory, advantage, advantage + trajectory.value)
         (train_state, batch, key), _losses = jax.lax.scan(epoch_step, (train_state, batch, key), None, s.num_epochs)
-        mean_return = jnp.sum(jnp.where(trajectory.returned, trajectory.episode_return, 0)) / jnp.maximum(
-            trajectory.returned.sum(), 1
-        )
+        returns = jnp.sum(jnp.where(trajectory.returned, trajectory.episode_return, 0))
+        mean_return = returns / trajectory.returned.sum()  # NaN if no episode ended
         return (train_state, env_state, observation, key), mean_return
 
     def train(key: jax.Array) -> tuple[Any, jax.Array]:

@@ -1,0 +1,131 @@
+"""What reproductions share: arms that are lived once and kept, and figures of their curves."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+
+from heurax.config import find_config, read_config
+from heurax.evaluation import LifetimesConfig, bootstrap_mean, live
+from heurax.files import write_text
+from heurax.inner import PPO
+from heurax.runs.provenance import code_version, environment
+
+__all__ = ["COLORS", "Arm", "bands", "figure", "kept", "live_agents", "origin"]
+
+COLORS = ["#d1495b", "#00798c", "#edae49", "#30638e", "#6a994e"]
+console = Console(stderr=True)
+
+
+class Arm(NamedTuple):
+    """Curves of one agent on one environment.
+
+    Attributes:
+        env_step: environment steps made by each point, `[points]`.
+        returns: mean return of the episodes that last ended, `[seeds, points]`.
+        seconds: of all seeds together, compilation left out.
+        code_version: that made it.
+    """
+
+    env_step: np.ndarray
+    returns: np.ndarray
+    seconds: float
+    code_version: str | None
+
+    @property
+    def final(self) -> np.ndarray:
+        """Each seed's mean over the last tenth of training."""
+        return self.returns[:, -max(self.returns.shape[1] // 10, 1) :].mean(axis=1)
+
+
+def kept(work: Path, name: str, identity: Any, make: Callable[[], tuple[np.ndarray, np.ndarray, float]]) -> Arm:
+    """An arm from disk if it is there and was made in the same way, or else made and kept.
+
+    Args:
+        work: directory of arms.
+        name: of the arm.
+        identity: JSON that says how it is made.
+        make: returns environment steps, returns and seconds.
+    """
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+    path = work / f"{name}-{digest}.json"
+    if not path.is_file():
+        with console.status(name):
+            env_step, returns, seconds = make()
+        described = {
+            "identity": identity,
+            "env_step": np.asarray(env_step).tolist(),
+            "returns": np.asarray(returns, np.float64).tolist(),
+            "seconds": seconds,
+            "code_version": code_version(),
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(described) + "\n")
+        console.print(f"{name}: {seconds:,.0f} s", highlight=False)
+    kept = json.loads(path.read_text())
+    return Arm(np.array(kept["env_step"]), np.array(kept["returns"]), kept["seconds"], kept["code_version"])
+
+
+def live_agents(work: Path, name: str, config: str, overrides: Iterable[str]) -> Arm:
+    """The arm of a config of `configs/agents`, some of its fields overridden."""
+    settings, text = read_config(LifetimesConfig, find_config(config), list(overrides))
+    inner = settings.inner
+    assert isinstance(inner, PPO)
+
+    def make() -> tuple[np.ndarray, np.ndarray, float]:
+        lifetimes = live(settings)
+        per_step = inner.num_envs * inner.num_rollout_steps
+        return lifetimes.step * per_step, lifetimes.curves["episode_return"], lifetimes.run_seconds
+
+    return kept(work, name, text, make)
+
+
+def bands(arm: Arm, /, **columns: Any) -> pd.DataFrame:
+    """Mean and 95% bootstrap interval over seeds at every point."""
+    intervals = [bootstrap_mean(column, num_resamples=1000) for column in arm.returns.T]
+    return pd.DataFrame(intervals).assign(env_step=arm.env_step, **columns)
+
+
+def figure(curves: pd.DataFrame, title: str, columns: int = 4) -> Any:
+    """One panel per `task`, one curve with its band per `arm`.
+
+    Returns:
+        A matplotlib figure.
+    """
+    from matplotlib.figure import Figure
+
+    tasks, arms = list(dict.fromkeys(curves["task"])), list(dict.fromkeys(curves["arm"]))
+    rows = -(-len(tasks) // columns)
+    fig = Figure(figsize=(3.2 * columns, 2.6 * rows + 0.6), layout="constrained")
+    panels = np.ravel(fig.subplots(rows, columns, squeeze=False))
+    for axes, task in zip(panels, tasks, strict=False):
+        for arm, color in zip(arms, COLORS, strict=False):
+            curve = curves[(curves["task"] == task) & (curves["arm"] == arm)]
+            axes.plot(curve["env_step"], curve["mean"], color=color, lw=1.5, label=arm)
+            axes.fill_between(curve["env_step"], curve["low"], curve["high"], color=color, alpha=0.2, lw=0)
+        axes.set_title(task, fontsize=9)
+        axes.set_xlabel("environment steps", fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25, lw=0.5)
+    for axes in panels[len(tasks) :]:
+        axes.set_visible(False)
+    fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(arms), frameon=False)
+    fig.suptitle(title, fontsize=10)
+    return fig
+
+
+def origin(command: str, arms: Iterable[Arm]) -> dict[str, Any]:
+    """How results came about: the command, the versions of the code that lived the arms, the environment."""
+    arms = list(arms)
+    return {
+        "command": command,
+        "code_versions": sorted({arm.code_version or "unknown" for arm in arms}),
+        "environment": environment(),
+        "seconds": sum(arm.seconds for arm in arms),
+    }

@@ -1,0 +1,115 @@
+"""DPO against PPO in one code base, everything but the drift equal, over classic control, Catch, MinAtar and brax.
+
+    python -m scripts.reproduce.dpo_vs_ppo [--short]
+
+Ten seeds per environment, paired: the same initial agents on the same episodes. The score is the area under the
+curve, the mean return over training, scaled per environment so that 0 is the return of the untrained agent and 1 the
+best final return of the two. Arms are kept in `runs/reproduce/dpo_vs_ppo`; run again to go on. Writes
+`results/dpo_vs_ppo/`: `dpo_vs_ppo.json` with every figure, `scores.csv`, `curves.csv`, `dpo_vs_ppo.png`. `--short`
+writes a miniature to `runs/reproduce/dpo_vs_ppo-short/`.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scripts.reproduce.arms import Arm, bands, console, figure, live_agents, origin
+
+from heurax.evaluation import bootstrap_mean, stratified_bootstrap
+from heurax.files import write_text
+
+BRAX = (
+    "--inner.num_envs=64",
+    "--inner.num_minibatches=8",
+    "--inner.num_steps=781",
+    "--inner.network.hidden_sizes=[64,64]",
+)
+MINATAR = ("--inner.num_steps=122",)
+TASKS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "CartPole": ("agents/cartpole", ("--inner.num_steps=488",)),
+    "Acrobot": ("agents/acrobot", ("--inner.num_steps=488",)),
+    "Catch": (
+        "agents/cartpole",
+        ("--inner.env=Catch", "--inner.num_steps=200", "--inner.num_envs=16", "--inner.num_rollout_steps=32"),
+    ),
+    "MinAtar Breakout": ("agents/minatar_breakout", MINATAR),
+    "MinAtar SpaceInvaders": ("agents/minatar_breakout", (*MINATAR, "--inner.env.name=SpaceInvaders-MinAtar")),
+    "MinAtar Asterix": ("agents/minatar_breakout", (*MINATAR, "--inner.env.name=Asterix-MinAtar")),
+    "MinAtar Freeway": ("agents/minatar_breakout", (*MINATAR, "--inner.env.name=Freeway-MinAtar")),
+    "brax hopper": ("agents/brax_hopper", BRAX),
+    "brax reacher": ("agents/brax_hopper", (*BRAX, "--inner.env.name=reacher")),
+    "brax inverted_double_pendulum": ("agents/brax_hopper", (*BRAX, "--inner.env.name=inverted_double_pendulum")),
+}
+"""By name: a config, and what is overridden in it: 250,000 to 1,000,000 environment steps."""
+RULES = {"PPO": "PPOClip", "DPO": "DPO"}
+
+
+def scaled_areas(arms: dict[str, Arm]) -> dict[str, np.ndarray]:
+    """Of every arm on one environment, `[seeds]`."""
+    start = np.mean([arm.returns[:, 0].mean() for arm in arms.values()])
+    best = max(arm.final.mean() for arm in arms.values())
+    return {name: (arm.returns.mean(axis=1) - start) / (best - start) for name, arm in arms.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--short", action="store_true", help="one environment, two seeds, a few updates: whether it runs at all"
+    )
+    short = parser.parse_args().short
+    work = Path("runs/reproduce") / ("dpo_vs_ppo-short" if short else "dpo_vs_ppo")
+    out = work if short else Path("results/dpo_vs_ppo")
+    num_seeds = 2 if short else 10
+
+    arms: dict[tuple[str, str], Arm] = {}
+    rows, summary, differences = [], {}, []
+    for task, (config, overrides) in list(TASKS.items())[: 1 if short else None]:
+        overrides = (*overrides, f"--num_seeds={num_seeds}", "--num_points=100")
+        if short:
+            overrides = (*overrides, "--inner.num_steps=3")
+        for name, rule in RULES.items():
+            slug = f"{task.replace(' ', '_').lower()}-{name.lower()}"
+            arms[task, name] = live_agents(work, slug, config, (*overrides, f"--inner.rule={rule}"))
+        pair = {name: arms[task, name] for name in RULES}
+        areas = scaled_areas(pair)
+        difference = areas["DPO"] - areas["PPO"]
+        differences.append(difference)
+        summary[task] = {
+            "env_steps": int(pair["DPO"].env_step[-1]),
+            "scaled_area_difference": bootstrap_mean(difference)._asdict(),
+            **{f"{name}_final_return": bootstrap_mean(arm.final)._asdict() for name, arm in pair.items()},
+            **{f"{name}_scaled_area": bootstrap_mean(areas[name])._asdict() for name in RULES},
+        }
+        rows += [
+            {"task": task, "arm": name, "seed": seed, "scaled_area": area, "final_return": final}
+            for name, arm in pair.items()
+            for seed, (area, final) in enumerate(zip(areas[name], arm.final, strict=True))
+        ]
+        mean, low, high = bootstrap_mean(difference)
+        console.print(f"{task}: DPO - PPO {mean:+.3f} [{low:+.3f}, {high:+.3f}]", highlight=False)
+
+    overall = stratified_bootstrap(np.stack(differences, axis=1))
+    console.print(f"interquartile mean {overall.mean:+.3f} [{overall.low:+.3f}, {overall.high:+.3f}]", highlight=False)
+    curves = pd.concat([bands(arm, task=task, arm=name) for (task, name), arm in arms.items()], ignore_index=True)
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / "curves.csv", curves.to_csv(index=False, float_format="%.5g"))
+    write_text(out / "scores.csv", pd.DataFrame(rows).to_csv(index=False, float_format="%.5g"))
+    title = f"DPO and PPO, {num_seeds} paired seeds; bands: 95% bootstrap intervals of the mean"
+    figure(curves, title, columns=5).savefig(out / "dpo_vs_ppo.png", dpi=110)
+    described = {
+        "claim": "DPO is at least as good as PPO with one code base and the settings that were made for PPO",
+        "score": "area under the curve; 0: the untrained agent's return, 1: the best final return of the two",
+        "interquartile_mean_difference": overall._asdict(),
+        "tasks_above_zero": sorted(t for t, s in summary.items() if s["scaled_area_difference"]["low"] > 0),
+        "tasks_below_zero": sorted(t for t, s in summary.items() if s["scaled_area_difference"]["high"] < 0),
+        "tasks": summary,
+        "num_seeds": num_seeds,
+        "origin": origin("bash scripts/reproduce/dpo_vs_ppo.sh", arms.values()),
+    }
+    write_text(out / "dpo_vs_ppo.json", json.dumps(described, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
