@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import inspect
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +15,22 @@ from jaxtyping import Array, Key
 from heurax.inner import InnerLoop
 from heurax.outer.base import REPLICATED, Metrics, OuterLoop
 from heurax.outer.optimizer import OuterOptimizer
+from heurax.outer.shaping import Shaping, shape_losses
 from heurax.outer.tasks_axis import task_indices
 from heurax.outer.trees import num_elements
 from heurax.outer.unroll import Objective, unroll
 
 __all__ = ["Evolution", "EvolutionState", "strategies"]
+
+
+def _shape(population: Any, fitness: Array, state: Any, params: Any, *, shaping: Shaping) -> Array:
+    """`shape_losses` as evosax calls it."""
+    del population, state, params  # unused: the losses say it all
+    return shape_losses(fitness, shaping)
+
+
+SHAPINGS = {name: functools.partial(_shape, shaping=name) for name in ("none", "centred_rank", "z_score")}
+"""Shapings that suit a population without pairs."""
 
 
 @functools.cache
@@ -67,6 +78,10 @@ class Evolution(OuterLoop):
         sigma: initial standard deviation of the search distribution; > 0.
         optimizer: for strategies that follow a gradient estimate (Open_ES, SNES, PGPE, ...).
         objective: `mean` of the step losses over a lifetime, or `final`: the inner loop's meta-loss at its end.
+        shaping: of the losses that the strategy is told: `strategy`, the strategy's own (ranks, for most), `none`,
+            `centred_rank` or `z_score`, as in `shape_losses`.
+        standardise_rollouts: whether the losses of each rollout are standardised over the population before they are
+            averaged over rollouts, so that tasks whose losses have different scales count alike.
         num_steps: generations in a run; >= 1.
     """
 
@@ -76,6 +91,8 @@ class Evolution(OuterLoop):
     sigma: float = 0.01
     optimizer: OuterOptimizer = OuterOptimizer()
     objective: Objective = "mean"
+    shaping: Literal["strategy", "none", "centred_rank", "z_score"] = "strategy"
+    standardise_rollouts: bool = False
     num_steps: int = 1000
 
     def __post_init__(self) -> None:
@@ -139,9 +156,13 @@ class Evolution(OuterLoop):
             losses = jax.lax.all_gather(losses, axis_name, tiled=True)
             metrics = jax.lax.all_gather(metrics, axis_name, tiled=True)
         finite = jnp.isfinite(losses)
-        worst = jnp.max(jnp.where(finite, losses, -jnp.inf))
-        fitness = jnp.where(finite, losses, jnp.where(jnp.isfinite(worst), worst, 0.0))
-        strategy_state, _ = strategy.tell(key_tell, population, fitness, strategy_state, params)
+        worst = jnp.max(losses, axis=0, keepdims=True, where=finite, initial=-jnp.inf)
+        losses = jnp.where(finite, losses, jnp.where(jnp.isfinite(worst), worst, 0.0))
+        fitness = jnp.mean(losses, axis=1)
+        told = fitness
+        if self.standardise_rollouts:
+            told = jnp.mean(jax.vmap(functools.partial(shape_losses, shaping="z_score"), 1, 1)(losses), axis=1)
+        strategy_state, _ = strategy.tell(key_tell, population, told, strategy_state, params)
         theta = strategy.get_mean(strategy_state)
         return dataclasses.replace(state, theta=theta, strategy_state=_strong(strategy_state), step=state.step + 1), {
             "meta_loss": jnp.where(jnp.any(finite), jnp.mean(fitness), jnp.inf),
@@ -152,7 +173,7 @@ class Evolution(OuterLoop):
         }
 
     def _judge(self, inner: InnerLoop, theta: Any, key: Key[Array, ""]) -> tuple[Array, Metrics]:
-        """The mean loss of one member over its lifetimes."""
+        """The losses of one member in its lifetimes, and mean metrics."""
 
         def live(key: Key[Array, ""]) -> tuple[Array, Metrics]:
             key_init, key_unroll = jax.random.split(key)
@@ -160,7 +181,8 @@ class Evolution(OuterLoop):
             _, loss, metrics = unroll(inner, theta, lifetime, key_unroll, inner.num_steps, self.objective)
             return loss, metrics
 
-        return jax.tree.map(jnp.mean, jax.vmap(live)(jax.random.split(key, self.num_rollouts)))
+        losses, metrics = jax.vmap(live)(jax.random.split(key, self.num_rollouts))
+        return losses, jax.tree.map(jnp.mean, metrics)
 
     def _strategy(self, theta: Any) -> tuple[Any, Any]:
         """The evosax strategy and its parameters, with `sigma` and `optimizer` where it takes them."""
@@ -171,6 +193,8 @@ class Evolution(OuterLoop):
             options["optimizer"] = self.optimizer.build(self.num_steps)
         if "std_schedule" in accepted:
             options["std_schedule"] = optax.constant_schedule(self.sigma)
+        if self.shaping != "strategy":
+            options["fitness_shaping_fn"] = SHAPINGS[self.shaping]
         with jax.ensure_compile_time_eval():  # some compute their defaults with NumPy
             # The example solution gives structure, shapes and dtypes only.
             example = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), theta)

@@ -11,7 +11,7 @@ Shaping = Literal["none", "sign", "centred_rank", "z_score", "per_pair_winner"]
 """How losses become weights; see `shape_losses`."""
 
 
-def shape_losses(losses: Float[Array, "tasks 2"], shaping: Shaping) -> Float[Array, "tasks 2"]:
+def shape_losses(losses: Float[Array, "..."], shaping: Shaping) -> Float[Array, "..."]:
     """Replace the losses of all lifetimes by numbers that outliers cannot dominate.
 
     With `n = 2 tasks` lifetimes and the losses `L`:
@@ -29,7 +29,7 @@ def shape_losses(losses: Float[Array, "tasks 2"], shaping: Shaping) -> Float[Arr
     pair winners, Jackson et al. 2024, arXiv:2402.05828.
 
     Args:
-        losses: of the members of each pair, on all devices.
+        losses: of all lifetimes, on all devices; for `per_pair_winner` `[tasks, 2]`, the members of each pair.
         shaping: one of the above.
 
     Returns:
