@@ -126,6 +126,16 @@ def test_command_line_imports_released_weights(shared, tmp_path):
     assert load(tmp_path / "celo").provenance["sha256"] == manifest["files"]["celo/theta.state"]["sha256"]
 
 
+@pytest.mark.parametrize("names", [("params", "gen_id", "step"), ("0", "1", "2")])
+def test_checkpoints_are_opened(tmp_path, names):
+    arrays, theta = publish(VeLO(4, 2))
+    checkpoint = dict(zip(names, (arrays, "aug12", 5620), strict=True))
+    (tmp_path / "params").write_bytes(flax.serialization.msgpack_serialize(checkpoint))
+    artifact = import_artifact(tmp_path / "params", VeLO(4, 2))
+    jax.tree.map(np.testing.assert_array_equal, artifact.theta, theta)
+    assert (artifact.provenance["published_run"], artifact.provenance["published_step"]) == ("aug12", 5620)
+
+
 def test_another_dtype_is_refused(tmp_path):
     arrays, _ = publish(MLPOptimizer())
     arrays["mlp/~/linear_0/w"] = arrays["mlp/~/linear_0/w"].astype(jnp.float16)

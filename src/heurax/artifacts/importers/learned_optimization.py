@@ -1,6 +1,6 @@
-"""Meta-parameters in the layout of google/learned_optimization and of amoudgl/celo: flax-msgpack files of `theta`.
+"""Meta-parameters in the layout of google/learned_optimization and of amoudgl/celo: flax-msgpack files.
 
-The layout of a file says nothing about the rule it belongs to, so the rule is the user's to name, and every array is
+A file holds `theta` alone, as Celo's do, or a checkpoint of (theta, name of the run, step), as VeLO's do. The layout of a file says nothing about the rule it belongs to, so the rule is the user's to name, and every array is
 checked against it: by key, by shape and by dtype.
 """
 
@@ -40,7 +40,7 @@ def import_theta(path: Path, rule: Rule) -> Artifact:
     """Read a flax-msgpack file of published meta-parameters.
 
     Args:
-        path: the file, as written by `flax.serialization.to_bytes`.
+        path: the file, as written by `flax.serialization.to_bytes`; `theta`, or a checkpoint of it.
         rule: the rule that it belongs to, with its sizes; of a class in `LAYOUTS`.
 
     Returns:
@@ -57,12 +57,14 @@ def import_theta(path: Path, rule: Rule) -> Artifact:
         raise HeuraxError(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # msgpack has no common base class for what a damaged file may raise
         raise HeuraxError(f"{path} is no flax-msgpack file: {error}") from error
-    theta = convert(path, _flatten(tree), layout(rule), rule)
+    published, origin = _open_checkpoint(tree)
+    theta = convert(path, _flatten(published), layout(rule), rule)
     provenance = {
         "imported_from": path.name,
         "format": "flax-msgpack",
         "sha256": hashlib.sha256(content).hexdigest(),
         "heurax": heurax.__version__,
+        **origin,
     }
     return Artifact(rule, theta, provenance)
 
@@ -150,6 +152,14 @@ LAYOUTS: dict[str, Callable[[], Layout]] = {
     VeLO.__name__: _hypernetwork,
 }
 """How the meta-parameters of a rule are laid out, by the rule's name."""
+
+
+def _open_checkpoint(tree: Any) -> tuple[Any, dict[str, Any]]:
+    """`theta`, and what a checkpoint says of its origin; older ones are tuples, whose fields are numbered."""
+    for theta, name, step in (("params", "gen_id", "step"), ("0", "1", "2")):
+        if isinstance(tree, dict) and tree.keys() == {theta, name, step}:
+            return tree[theta], {"published_run": str(tree[name]), "published_step": int(tree[step])}
+    return tree, {}
 
 
 def _flatten(tree: Any, prefix: str = "") -> dict[str, np.ndarray]:
