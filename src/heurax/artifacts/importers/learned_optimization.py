@@ -1,7 +1,8 @@
 """Meta-parameters in the layout of google/learned_optimization and of amoudgl/celo: flax-msgpack files.
 
-A file holds `theta` alone, as Celo's do, or a checkpoint of (theta, name of the run, step), as VeLO's do. The layout of a file says nothing about the rule it belongs to, so the rule is the user's to name, and every array is
-checked against it: by key, by shape and by dtype.
+A file holds `theta` alone, as Celo's do, or a checkpoint of (theta, name of the run, step), as VeLO's do. Its layout
+says nothing about the rule it belongs to, so the rule is the user's to name, and every array is checked against it: by
+key, by shape and by dtype.
 """
 
 import hashlib
