@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from heurax.rules.optimizers import features
+from heurax.rules.optimizers import tensors
 
 __all__ = ["AccumulationState", "accumulate_to_horizon"]
 
@@ -64,8 +64,8 @@ def accumulate_to_horizon(
     def init(params: optax.Params) -> AccumulationState:
         return AccumulationState(
             count=jnp.zeros([], jnp.int32),
-            gradients=jax.tree.map(lambda p: jnp.zeros(p.shape, features.state_dtype(p)), params),
-            loss=jnp.zeros([], features.tree_dtype(params)),
+            gradients=jax.tree.map(lambda p: jnp.zeros(p.shape, tensors.state_dtype(p)), params),
+            loss=jnp.zeros([], tensors.tree_dtype(params)),
             inner=inner.init(params),
         )
 
