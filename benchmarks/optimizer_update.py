@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from heurax.rules import RULES, Celo2, LearnedOptimizer, OptaxOptimizer
+from heurax.rules import RULES, Celo2, LearnedOptimizer, MuP, OptaxOptimizer
 
 NUM_STEPS = 1000
 REPEATS = 15
@@ -56,7 +56,8 @@ TREES = {"mlp": mlp_tree, "transformer": transformer_tree}
 
 def optimizers() -> dict[str, LearnedOptimizer]:
     """The rules at their published sizes, by the name that the table gives them."""
-    rules = {name: rule() for name, rule in RULES.items() if issubclass(rule, LearnedOptimizer)}
+    wrappers = (MuP, OptaxOptimizer)
+    rules = {n: r() for n, r in RULES.items() if issubclass(r, LearnedOptimizer) and r not in wrappers}
     base = Celo2(orthogonalise=False, route_vectors=False, route_paths="")
     return rules | {"Celo2 base": base, "Adam": OptaxOptimizer("adam")}
 

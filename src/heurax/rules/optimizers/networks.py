@@ -136,7 +136,11 @@ def _starts(channels: Channels) -> list[int]:
 
 
 def linear(
-    channels: Channels, weight: Float[Array, "inputs outputs"], bias: Float[Array, " outputs"], *, unroll: bool = True
+    channels: Channels,
+    weight: Float[Array, "inputs outputs"],
+    bias: Float[Array, " outputs"],
+    *,
+    unroll: bool = True,
 ) -> Channels:
     """A linear layer, `y_j = bias_j + sum_k weight_kj f_k`.
 
@@ -155,13 +159,13 @@ def linear(
     terms = [bias.reshape(-1, *(1,) * rank)]
     starts = _starts(channels)
     for group_shape, group in _by_shape(channels, first_axis=1).items():
-        rows = jnp.concatenate([weight[starts[k] : starts[k] + len(channels[k])] for k in group])
         if group_shape == shape and unroll and weight.shape[1] <= UNROLLED_WIDTH:
-            inputs = [channels[k][c : c + 1] for k in group for c in range(len(channels[k]))]
+            inputs = [(starts[k] + c, channels[k][c : c + 1]) for k in group for c in range(len(channels[k]))]
             return [
-                _sum([*(term[j : j + 1] for term in terms), *(rows[k, j] * x for k, x in enumerate(inputs))])
+                _sum([*(term[j : j + 1] for term in terms), *(weight[row, j] * x for row, x in inputs)])
                 for j in range(weight.shape[1])
             ]
+        rows = jnp.concatenate([weight[starts[k] : starts[k] + len(channels[k])] for k in group])
         terms.append(jnp.tensordot(rows, jnp.concatenate([channels[k] for k in group]), axes=(0, 0)))
     return [_sum(terms)]
 
@@ -241,7 +245,8 @@ def _blocks(shape: tuple[int, ...]) -> tuple[int, int] | None:
     size = math.prod(shape)
     if size <= 2 * BLOCK_SIZE:
         return None
-    options = [(axis, n) for axis, length in enumerate(shape) for n in range(2, length + 1) if length % n == 0]
+    axes = range(max(len(shape) - 1, 1))  # not along the last axis, whose elements are neighbours in memory
+    options = [(axis, n) for axis in axes for n in range(2, shape[axis] + 1) if shape[axis] % n == 0]
 
     def cost(option: tuple[int, int]) -> tuple[bool, float]:
         axis, num_blocks = option
