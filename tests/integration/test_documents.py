@@ -1,5 +1,6 @@
 """What the README and the guides show is run: their Python blocks in order, the configs that their commands name."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -59,3 +60,15 @@ def test_configs_of_commands_are_valid(page, monkeypatch):
 def test_the_readme_shows_both():
     assert len(blocks(PAGES[0], "python")) >= 2
     assert "heurax train" in "".join(blocks(PAGES[0], "bash"))
+
+
+def test_the_table_of_costs_is_what_was_measured():
+    """The rows of the guide to learned optimizers, from the results of `benchmarks.optimizer_update`."""
+    page = (ROOT / "docs" / "guides" / "learned-optimizers.md").read_text()
+    rows = json.loads((ROOT / "results" / "optimizer_update" / "optimizer_update.json").read_text())
+    trees = {tree: {row["rule"]: row for row in rows if row["tree"] == tree} for tree in ("mlp", "transformer")}
+    for name, small in trees["mlp"].items():
+        large = trees["transformer"][name]
+        costs = [f"{row['ratio_to_adam']:.1f} | {row['compile_seconds']:.1f} s" for row in (small, large)]
+        temporary, state = (large[f"{kind}_bytes_per_parameter"] for kind in ("temporary", "state"))
+        assert f"| {name} | {costs[0]} | {costs[1]} | {temporary:.0f} B | {state:.1f} B |" in page
