@@ -54,6 +54,8 @@ class Celo2(LearnedOptimizer):
 
     Source: arXiv:2602.19142 (`scale_by_celo2` and `Celo2` of amoudgl/celo, reproduced to float32 rounding). Gradients
     are clipped to [-1000, 1000] elementwise, those of Adam are not. `num_steps` and the loss are not used.
+    On sharded parameters XLA may gather the matrices that are orthogonalised, as no other rule makes it do; a mesh
+    with explicit axes does not allow it.
 
     Args:
         learning_rate: step size; > 0. The published sweep is 1e-5 to 1e-3.
