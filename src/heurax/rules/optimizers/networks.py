@@ -47,7 +47,6 @@ UNROLLED_WIDTH = 8
 """Layers up to this width are unrolled into elementwise operations, which XLA fuses with the features; wider ones are
 matrix products."""
 
-
 BLOCK_SIZE = 1_024
 """Elements of a tensor that a wide network works on at a time: 32 hidden units of them take 128 KB of cache."""
 

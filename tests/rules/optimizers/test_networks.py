@@ -1,0 +1,64 @@
+"""The network of learned optimizers: blocks, means, and gradients through them, against the plain equations."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from heurax.rules.optimizers import networks
+
+WIDTH = 12
+SHAPES = {"of rows": (24, 20), "of a stack": (3, 8, 64), "of a vector": (1024,)}
+
+
+def plain(inputs, layers):
+    """The equations, with an array of all channels."""
+    big, row, moments = inputs
+    channels = jnp.stack([jnp.broadcast_to(x, big.shape) for x in (big, row, *moments)])
+    axes = tuple(range(1, channels.ndim))
+    channels = channels / jnp.sqrt(1e-5 + jnp.mean(channels**2, axis=axes, keepdims=True))
+    for i, (weight, bias) in enumerate(layers):
+        channels = channels if i == 0 else jax.nn.relu(channels)
+        channels = jnp.tensordot(weight, channels, axes=(0, 0)) + bias.reshape(-1, *(1,) * big.ndim)
+    return channels
+
+
+def packed(inputs):
+    big, row, moments = inputs
+    return [big[None], row[None], moments]
+
+
+def problem(shape):
+    keys = jax.random.split(jax.random.key(0), 6)
+    inputs = (
+        jax.random.normal(keys[0], shape),
+        jax.random.normal(keys[1], (*shape[:-1], 1)),
+        jax.random.normal(keys[2], (2, *shape)),
+    )
+    sizes = (4, WIDTH, WIDTH, 2)
+    weights = [jax.random.normal(key, sizes[i : i + 2]) / 2 for i, key in enumerate(keys[3:])]
+    return inputs, [(weight, 0.1 * weight[0]) for weight in weights]
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_blocks_change_neither_outputs_nor_gradients(shape, monkeypatch):
+    monkeypatch.setattr(networks, "BLOCK_SIZE", 100)
+    assert networks._blocks(shape) is not None
+    inputs, layers = problem(shape)
+
+    def in_blocks(inputs, layers):
+        return jnp.stack(networks.normalised_mlp(packed, inputs, layers, epsilon=1e-5))
+
+    def loss(function, *arguments):
+        return jnp.sum(jnp.sin(function(*arguments)))
+
+    np.testing.assert_allclose(jax.jit(in_blocks)(inputs, layers), plain(inputs, layers), atol=2e-5)
+    ours = jax.jit(jax.grad(lambda *x: loss(in_blocks, *x), argnums=(0, 1)))(inputs, layers)
+    expected = jax.grad(lambda *x: loss(plain, *x), argnums=(0, 1))(inputs, layers)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4 * max(np.abs(b).max(), 1.0)), ours, expected)
+
+
+def test_means_are_in_the_order_of_channels():
+    channels = [jnp.full((2, 3, 1), 2.0), jnp.full((1, 3, 4), 1.0), jnp.full((1, 1, 4), 3.0)]
+    np.testing.assert_allclose(networks.mean_squares(channels), [4.0, 4.0, 1.0, 9.0])
+    np.testing.assert_allclose(networks.element_means(channels), [2.0, 2.0, 1.0, 3.0])
