@@ -93,7 +93,8 @@ def save(path: str | os.PathLike[str], artifact: Artifact, *, overwrite: bool = 
     }
     with replace_directory(path) as temporary:
         (temporary / RULE_FILE).write_text(json.dumps(description, indent=2) + "\n")
-        arrays = {name: np.asarray(leaf) for name, leaf in _named_leaves(artifact.theta).items()}
+        theta = artifact.rule.complete(artifact.theta)
+        arrays = {name: np.asarray(leaf) for name, leaf in _named_leaves(theta).items()}
         (temporary / THETA_FILE).write_bytes(safetensors.numpy.save(arrays))
 
 

@@ -27,6 +27,10 @@ class Rule(abc.ABC):
         """The rule that this one stands for, and that an artifact describes: itself, but for pretrained ones."""
         return self
 
+    def complete(self, theta: Any) -> Any:
+        """The meta-parameters of `resolved`: `theta` itself, but for rules that keep a part of them elsewhere."""
+        return theta
+
     @abc.abstractmethod
     def init(self, key: Key[Array, ""]) -> Any:
         """Draw fresh meta-parameters.

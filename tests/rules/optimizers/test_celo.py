@@ -1,18 +1,8 @@
-"""Celo and CeloAdam: phases and refusals; their numbers are tested in `test_parity`."""
+"""Celo and CeloAdam: refusals; their numbers are tested in `test_parity`."""
 
-import jax
 import pytest
 
 from heurax.rules import Celo, CeloAdam
-
-
-def test_each_phase_trains_its_part():
-    theta = Celo(lstm_hidden_size=4).init(jax.random.key(0))
-    for phase, (bank, scheduler) in {1: (True, False), 2: (False, True)}.items():
-        mask = Celo(lstm_hidden_size=4, phase=phase).trainable(theta)
-        assert set(jax.tree.leaves(mask["bank"])) == {bank}
-        assert set(jax.tree.leaves(mask["scheduler"])) == {scheduler}
-        assert jax.tree.structure(mask) == jax.tree.structure(theta)
 
 
 @pytest.mark.parametrize(

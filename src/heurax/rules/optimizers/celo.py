@@ -39,7 +39,7 @@ class Celo(LearnedOptimizer):
         delta = -a * 0.001 * d * exp(0.001 * m) * sqrt(mean(p^2) + 1e-9).
 
     Training has two phases. In phase 1, `a` is 1, and the MLP is trained. In phase 2 the MLP stays as it is and the
-    scheduler is trained: give the outer optimizer `trainable(theta)` as its mask.
+    scheduler is trained. `heurax.artifacts.PartlyTrained` does either, of `bank` and of `scheduler`.
 
     `update` needs the training loss as `value=`, and `num_steps` is the horizon that the schedule refers to.
 
@@ -79,11 +79,6 @@ class Celo(LearnedOptimizer):
                 key_scheduler, scheduler.NUM_GLOBAL_FEATURES, self.lstm_hidden_size, heads
             ),
         }
-
-    def trainable(self, theta: Any) -> Any:
-        """Which meta-parameters this phase trains: a tree of booleans, as `optax.masked` takes them."""
-        part = {1: "bank", 2: "scheduler"}[self.phase]
-        return {name: jax.tree.map(lambda _, on=name == part: on, tree) for name, tree in theta.items()}
 
     def optimizer(self, theta: Any, num_steps: int) -> optax.GradientTransformationExtraArgs:
         """The optax transformation that `theta` describes; see `LearnedOptimizer.optimizer`."""

@@ -84,6 +84,10 @@ class MuP(LearnedOptimizer):
         """Fresh meta-parameters of the scaled rule."""
         return self.rule.init(key)
 
+    def complete(self, theta: Any) -> Any:
+        """Those of the scaled rule."""
+        return self.rule.complete(theta)
+
     def optimizer(self, theta: Any, num_steps: int) -> optax.GradientTransformationExtraArgs:
         """The rule's transformation, its updates scaled; see `LearnedOptimizer.optimizer`."""
 
