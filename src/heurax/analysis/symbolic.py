@@ -56,7 +56,7 @@ class Branch:
 class SymbolicDrift:
     """A drift as an expression: `relu` of one sum where the advantage is at least 0, of another where it is negative.
 
-    Like its terms it vanishes with its gradient at ratio 1: the conditions of mirror learning hold for the expression.
+    It vanishes with its gradient at ratio 1, so that the conditions of mirror learning hold for the expression too.
 
     Attributes:
         positive: for advantages >= 0.
