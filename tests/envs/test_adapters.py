@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from heurax.envs import Brax, Gymnax, reset_batch, step_batch
-from heurax.envs.brax import Backend, brax_names
+from heurax.envs.brax import Backend, _make, brax_names
 from heurax.envs.foreign import foreign_habits, import_library
 from heurax.envs.gymnax import gymnax_names
 from heurax.errors import HeuraxError
@@ -118,6 +118,13 @@ def test_every_environment_keeps_its_types():
         fixed_point(Brax(name, "generalized" if name == "swimmer" else "spring"))
     for backend in get_args(Backend):
         fixed_point(Brax("inverted_pendulum", backend))
+
+
+def test_loading_a_model_leaves_nothing_behind(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    _make.__wrapped__("halfcheetah", "spring")  # its model has a deprecated attribute, on which MuJoCo remarks
+    assert not list(tmp_path.iterdir())
+    assert capfd.readouterr() == ("", "")
 
 
 def test_gymnax_parameters_are_a_distribution_of_levels():

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from heurax.envs.base import Environment, EnvStep, Resets
-from heurax.envs.foreign import as_strong, check_name, foreign_habits, import_library, like
+from heurax.envs.foreign import as_strong, check_name, foreign_habits, import_library, like, quiet_mujoco
 from heurax.envs.spaces import Box
 
 __all__ = ["Backend", "Brax", "BraxState", "brax_names"]
@@ -27,7 +27,7 @@ def brax_names() -> list[str]:
 @functools.cache
 def _make(name: str, backend: str) -> Any:
     _mend_fluid()
-    with foreign_habits(), jax.ensure_compile_time_eval():
+    with foreign_habits(), quiet_mujoco(), jax.ensure_compile_time_eval():
         return import_library("brax.envs").get_environment(name, backend=backend)
 
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from heurax.errors import HeuraxError
 
-__all__ = ["as_strong", "check_name", "foreign_habits", "import_library", "like"]
+__all__ = ["as_strong", "check_name", "foreign_habits", "import_library", "like", "quiet_mujoco"]
 
 
 def import_library(name: str, extra: str | None = None) -> Any:
@@ -49,6 +49,18 @@ def foreign_habits() -> Iterator[None]:
     ):
         warnings.simplefilter("ignore")
         yield
+
+
+@contextlib.contextmanager
+def quiet_mujoco() -> Iterator[None]:
+    """Load models without MuJoCo's remarks on them, which it prints and writes into a file in the working directory."""
+    mujoco = import_library("mujoco")
+    before = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(lambda _: None)
+    try:
+        yield
+    finally:
+        mujoco.set_mju_user_warning(before)
 
 
 def check_name(library: str, name: str, known: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from heurax.envs.base import Environment, EnvStep, Resets
-from heurax.envs.foreign import as_strong, check_name, foreign_habits, import_library, like
+from heurax.envs.foreign import as_strong, check_name, foreign_habits, import_library, like, quiet_mujoco
 from heurax.envs.spaces import Box
 
 __all__ = ["Playground", "PlaygroundState", "playground_names"]
@@ -31,7 +31,7 @@ def playground_names() -> list[str]:
 @functools.cache
 def _make(name: str) -> tuple[Any, int]:
     """The environment on MJX in plain JAX (its default engine needs an NVIDIA GPU), and its episode length."""
-    with foreign_habits(), jax.ensure_compile_time_eval():
+    with foreign_habits(), quiet_mujoco(), jax.ensure_compile_time_eval():
         config = _registry().get_default_config(name)
         return _registry().load(name, config_overrides={"impl": "jax"}), int(config.episode_length)
 
