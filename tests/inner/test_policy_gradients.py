@@ -7,7 +7,16 @@ import pytest
 from scipy import stats
 
 from heurax.envs import Box, Discrete
-from heurax.inner import NETWORKS, POLICIES, Categorical, ConvNetwork, DiagonalGaussian, GRUNetwork, MLPNetwork
+from heurax.inner import (
+    NETWORKS,
+    POLICIES,
+    Categorical,
+    ConvNetwork,
+    DiagonalGaussian,
+    GRUNetwork,
+    MLPNetwork,
+    TabularNetwork,
+)
 from heurax.inner.agent import Agent
 from heurax.inner.gae import gae
 from heurax.inner.minibatches import minibatch_indices
@@ -88,15 +97,17 @@ SMALL = {
     "MLPNetwork": MLPNetwork((8, 8)),
     "ConvNetwork": ConvNetwork((2,), (8,)),
     "GRUNetwork": GRUNetwork(8),
+    "TabularNetwork": TabularNetwork(6),
 }
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_agents_have_an_actor_and_a_critic_and_their_unroll_is_their_steps(name):
-    agent = Agent(SMALL[name], Categorical(), (4, 4, 2), Discrete(3))
+    shape = () if name == "TabularNetwork" else (4, 4, 2)
+    agent = Agent(SMALL[name], Categorical(), shape, Discrete(3))
     params = agent.init(jax.random.key(0))
     assert {"actor", "critic"} <= set(params)
-    observation = jax.random.normal(jax.random.key(1), (6, 4, 4, 2))
+    observation = jax.random.normal(jax.random.key(1), (6, *shape)) if shape else jnp.arange(6.0)
     ended = jnp.array([False, False, True, False, False, False])
     memory = jax.tree.map(lambda x: x + 0.5, agent.network.initial_memory())
     outputs, value = jax.jit(agent.unroll)(params, memory, observation, ended)

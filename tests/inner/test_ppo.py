@@ -12,7 +12,7 @@ import pytest
 from heurax.config import read_config
 from heurax.envs import Box, Catch, Discrete, Environment, EnvStep
 from heurax.errors import HeuraxError
-from heurax.inner import PPO, ConvNetwork, DiagonalGaussian, GRUNetwork, MLPNetwork, train
+from heurax.inner import PPO, ConvNetwork, DiagonalGaussian, GRUNetwork, MLPNetwork, TabularNetwork, train
 from heurax.inner.experience import collect
 from heurax.inner.samples import make_samples
 from heurax.rules import DPO, LPO, AdafacMLP, LearnableAdam, Open, OptaxOptimizer, PPOClip, Scalar
@@ -209,6 +209,7 @@ def test_one_line_of_a_config_changes_the_optimizer_or_the_drift(tmp_path):
         ({"return_floor": float("-inf")}, "return_floor must be finite, got -inf"),
         ({"rule": Scalar()}, "rule must be a drift or a learned optimizer, got Scalar"),
         ({"policy": DiagonalGaussian()}, "DiagonalGaussian needs continuous actions; the environment has 3 actions"),
+        ({"network": TabularNetwork(9)}, r"TabularNetwork needs the number of a state, got observations \[5, 3\]"),
         ({"network": ConvNetwork()}, r"ConvNetwork needs observations \[height, width, channels\], got \[5, 3\]"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from heurax.inner.base import InnerLoop, StepResult
 from heurax.inner.influence_balancing import InfluenceBalancing
-from heurax.inner.networks import NETWORKS, ConvNetwork, GRUNetwork, MLPNetwork, Network
+from heurax.inner.networks import NETWORKS, ConvNetwork, GRUNetwork, MLPNetwork, Network, TabularNetwork
 from heurax.inner.policies import POLICIES, Categorical, DiagonalGaussian, Policy
 from heurax.inner.ppo import PPO, PPOState
 from heurax.inner.supervised import SupervisedState, SupervisedTraining
@@ -27,6 +27,7 @@ __all__ = [
     "StepResult",
     "SupervisedState",
     "SupervisedTraining",
+    "TabularNetwork",
     "train",
 ]
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-__all__ = ["NETWORKS", "ConvNetwork", "GRUNetwork", "MLPNetwork", "Network"]
+__all__ = ["NETWORKS", "ConvNetwork", "GRUNetwork", "MLPNetwork", "Network", "TabularNetwork"]
 
 Activation = Literal["tanh", "relu", "silu", "gelu"]
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -132,6 +132,30 @@ class GRUNetwork(Network):
         return _GRU(self, num_outputs)
 
 
+@dataclass(frozen=True)
+class TabularNetwork(Network):
+    """A table of outputs and one of values, with a row per state; for observations that are a state's number.
+
+    Args:
+        num_states: rows; >= 1. Observations are scalars, 0 to num_states - 1, such as those of `GridWorld` with
+            observation "index", and `num_states` of its property of this name.
+    """
+
+    num_states: int
+
+    def __post_init__(self) -> None:
+        _check_sizes("num_states", (self.num_states,))
+
+    def check(self, observation_shape: tuple[int, ...]) -> None:
+        """Needs scalars."""
+        if observation_shape:
+            raise ValueError(f"TabularNetwork needs the number of a state, got observations {list(observation_shape)}")
+
+    def module(self, num_outputs: int) -> nn.Module:
+        """The two tables, which begin at zero."""
+        return _Table(self, num_outputs)
+
+
 class _Tower(nn.Module):
     """Hidden layers and a linear head."""
 
@@ -156,6 +180,19 @@ class _MLP(nn.Module):
         sizes, activation, x = self.network.hidden_sizes, self.network.activation, observation.ravel()
         actor, critic = _heads(sizes, activation, self.num_outputs)
         return memory, actor(x), critic(x)[0]
+
+
+class _Table(nn.Module):
+    network: TabularNetwork
+    num_outputs: int
+
+    @nn.compact
+    def __call__(self, memory: Any, observation: Array) -> tuple[Any, Array, Array]:
+        index = observation.astype(jnp.int32)
+        rows = self.network.num_states
+        actor = self.param("actor", nn.initializers.zeros, (rows, self.num_outputs), jnp.float32)
+        critic = self.param("critic", nn.initializers.zeros, (rows,), jnp.float32)
+        return memory, actor[index], critic[index]
 
 
 class _Conv(nn.Module):
@@ -218,5 +255,7 @@ def _check_sizes(name: str, sizes: tuple[int, ...]) -> None:
         raise ValueError(f"{name} must be >= 1, got {sizes if len(sizes) != 1 else sizes[0]}")
 
 
-NETWORKS: dict[str, type[Network]] = {network.__name__: network for network in (ConvNetwork, GRUNetwork, MLPNetwork)}
+NETWORKS: dict[str, type[Network]] = {
+    network.__name__: network for network in (ConvNetwork, GRUNetwork, MLPNetwork, TabularNetwork)
+}
 """Networks by name."""
