@@ -147,7 +147,7 @@ def linear(
         channels: the inputs.
         weight: one row per input, one column per output.
         bias: one value per output; inputs that are constant over the tensor are best folded in here.
-        unroll: whether layers up to `UNROLLED_WIDTH` are. Not where hidden units are averaged over the tensor:
+        unroll: whether layers up to `UNROLLED_WIDTH` are unrolled. Not where hidden units are averaged over the tensor:
             compiling `RNNMLP` at width 8 took over 20 GB, presumably because XLA repeats the network in every average.
 
     Returns:
