@@ -84,7 +84,13 @@ def figure(record: dict[str, Any]) -> Figure:
         for name, loss in record.get("references", {}).get(problem, {}).items():
             panel.axhline(loss, color="0.45", linewidth=1, linestyle=":")
             panel.annotate(
-                name, (0.99, loss), xycoords=("axes fraction", "data"), ha="right", va="bottom", color="0.35"
+                name,
+                (0.99, loss),
+                xycoords=("axes fraction", "data"),
+                ha="right",
+                va="bottom",
+                color="0.35",
+                bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1},
             )
         _dress(panel, title)
     panels[0].set_ylabel("meta-loss")

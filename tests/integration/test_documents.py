@@ -7,9 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import jax
+import numpy as np
 import pytest
 
 from heurax import artifacts, cli, runs
+from heurax.outer import ESTIMATORS
 from heurax.rules import AdafacMLP
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,3 +74,29 @@ def test_the_table_of_costs_is_what_was_measured():
         costs = [f"{row['ratio_to_adam']:.1f} | {row['compile_seconds']:.1f} s" for row in (small, large)]
         temporary, state = (large[f"{kind}_bytes_per_parameter"] for kind in ("temporary", "state"))
         assert f"| {name} | {costs[0]} | {costs[1]} | {temporary:.0f} B | {state:.1f} B |" in page
+
+
+def test_the_table_of_estimators_is_what_was_measured():
+    """The rows of the guide to the outer loop, from the results of `benchmarks.estimators`."""
+    page = (ROOT / "docs" / "guides" / "outer-loop.md").read_text()
+    problems = json.loads((ROOT / "results" / "estimators" / "estimators.json").read_text())["problems"]
+
+    def bias(row):
+        return f"{row['bias']:+.2f}".replace("-0.00", "+0.00")
+
+    def two_digits(x):
+        x = float(f"{x:.2g}")
+        return f"{x:.2g}" if x < 100 else f"{x:,.0f}"
+
+    def reached(row):
+        return np.exp(np.mean(np.log([curve[-1] for curve in row["curves"]])))
+
+    assert set(problems["learned_optimizer"]) == set(ESTIMATORS)
+    for name, learned in problems["learned_optimizer"].items():
+        balancing = problems["influence_balancing"][name]
+        cells = [
+            *(bias(learned), bias(balancing), two_digits(learned["cost"])),
+            *(f"{learned['milliseconds']:.1f} ms", f"{learned['memory_bytes'] / 1e6:.2f} MB"),
+            *(f"{reached(learned):.2f}", two_digits(reached(balancing))),
+        ]
+        assert f"| `{name}` | {' | '.join(cells)} |" in page

@@ -48,6 +48,16 @@ def test_bootstrapping_in_function_space_is_one_line():
     assert config.inner.matching_function == "kl"
 
 
+def test_an_average_is_one_line():
+    arguments = [
+        "--outer.estimator=Average",
+        "--outer.estimator.estimators=[NoiseReuseES, TruncatedGradient]",
+        "--outer.estimator.weights=[1, 0.5]",
+    ]
+    config, _ = read_config(TrainConfig, None, arguments)
+    assert config.outer.estimator == Average((NoiseReuseES(), TruncatedGradient()), (1.0, 0.5))
+
+
 def test_all_options_in_yaml(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(MIXTURE)
