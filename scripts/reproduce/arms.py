@@ -71,8 +71,16 @@ def kept(work: Path, name: str, identity: Any, make: Callable[[], tuple[np.ndarr
     return Arm(np.array(kept["env_step"]), np.array(kept["returns"]), kept["seconds"], kept["code_version"])
 
 
-def live_agents(work: Path, name: str, config: str, overrides: Iterable[str]) -> Arm:
-    """The arm of a config of `configs/agents`, some of its fields overridden."""
+def live_agents(work: Path, name: str, config: str, overrides: Iterable[str], version: str = "") -> Arm:
+    """The arm of a config of `configs/agents`, some of its fields overridden.
+
+    Args:
+        work: directory of arms.
+        name: of the arm.
+        config: its name.
+        overrides: as on the command line.
+        version: of what the config refers to and does not hold, such as an artifact.
+    """
     settings, text = read_config(LifetimesConfig, find_config(config), list(overrides))
     inner = settings.inner
     assert isinstance(inner, PPO)
@@ -82,7 +90,7 @@ def live_agents(work: Path, name: str, config: str, overrides: Iterable[str]) ->
         per_step = inner.num_envs * inner.num_rollout_steps
         return lifetimes.step * per_step, lifetimes.curves["episode_return"], lifetimes.run_seconds
 
-    return kept(work, name, text, make)
+    return kept(work, name, [text, version], make)
 
 
 def bands(arm: Arm, /, **columns: Any) -> pd.DataFrame:
