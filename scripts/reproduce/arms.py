@@ -71,11 +71,14 @@ def kept(work: Path, name: str, identity: Any, make: Callable[[], tuple[np.ndarr
     return Arm(np.array(kept["env_step"]), np.array(kept["returns"]), kept["seconds"], kept["code_version"])
 
 
-def live_agents(work: Path, name: str, config: str, overrides: Iterable[str], version: str = "") -> Arm:
+AGENTS = Path("runs/reproduce/agents")
+"""Where arms of agents are kept, for all reproductions: what one has lived, another need not."""
+
+
+def live_agents(name: str, config: str, overrides: Iterable[str], version: str = "") -> Arm:
     """The arm of a config of `configs/agents`, some of its fields overridden.
 
     Args:
-        work: directory of arms.
         name: of the arm.
         config: its name.
         overrides: as on the command line.
@@ -90,7 +93,8 @@ def live_agents(work: Path, name: str, config: str, overrides: Iterable[str], ve
         per_step = inner.num_envs * inner.num_rollout_steps
         return lifetimes.step * per_step, lifetimes.curves["episode_return"], lifetimes.run_seconds
 
-    return kept(work, name, [text, version], make)
+    slug = "".join(c if c.isalnum() else "_" for c in f"{name}-{type(inner.rule).__name__}").lower()
+    return kept(AGENTS, slug, [text, version], make)
 
 
 def bands(arm: Arm, /, **columns: Any) -> pd.DataFrame:

@@ -4,7 +4,7 @@
 
 Ten seeds per environment, paired: the same initial agents on the same episodes. The score is the area under the
 curve, the mean return over training, scaled per environment so that 0 is the return of the untrained agent and 1 the
-best final return of the two. Arms are kept in `runs/reproduce/dpo_vs_ppo`; run again to go on. Writes
+best final return of the two. Arms are kept in `runs/reproduce/agents`; run again to go on. Writes
 `results/dpo_vs_ppo/`: `dpo_vs_ppo.json` with every figure, `scores.csv`, `curves.csv`, `dpo_vs_ppo.png`. `--short`
 writes a miniature to `runs/reproduce/dpo_vs_ppo-short/`.
 """
@@ -59,8 +59,7 @@ def main() -> None:
         "--short", action="store_true", help="one environment, two seeds, a few updates: whether it runs at all"
     )
     short = parser.parse_args().short
-    work = Path("runs/reproduce") / ("dpo_vs_ppo-short" if short else "dpo_vs_ppo")
-    out = work if short else Path("results/dpo_vs_ppo")
+    out = Path("runs/reproduce/dpo_vs_ppo-short" if short else "results/dpo_vs_ppo")
     num_seeds = 2 if short else 10
 
     arms: dict[tuple[str, str], Arm] = {}
@@ -70,8 +69,7 @@ def main() -> None:
         if short:
             overrides = (*overrides, "--inner.num_steps=3")
         for name, rule in RULES.items():
-            slug = f"{task.replace(' ', '_').lower()}-{name.lower()}"
-            arms[task, name] = live_agents(work, slug, config, (*overrides, f"--inner.rule={rule}"))
+            arms[task, name] = live_agents(task, config, (*overrides, f"--inner.rule={rule}"))
         pair = {name: arms[task, name] for name in RULES}
         areas = scaled_areas(pair)
         difference = areas["DPO"] - areas["PPO"]

@@ -141,12 +141,11 @@ def main() -> None:
             overrides = (*overrides, "--inner.num_steps=3")
         scores = {}
         for name, rule in drifts(str(run)).items():
-            slug = f"{task}-{name}".replace(" ", "_").replace(",", "")
             chosen = [f"--inner.rule={type(rule).__name__}"]
             if isinstance(rule, PretrainedDrift):
                 chosen.append(f"--inner.rule.artifact={rule.artifact}")
             version = theta if name == LEARNED else ""
-            arms[task, name] = arm = live_agents(work, slug, agent, (*overrides, *chosen), version)
+            arms[task, name] = arm = live_agents(task, agent, (*overrides, *chosen), version)
             scores[name] = arm.final
         conclude(task, scores)
 

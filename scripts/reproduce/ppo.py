@@ -3,7 +3,7 @@
     python -m scripts.reproduce.ppo [--short]
 
 The single-file PPO (`benchmarks/single_file_ppo.py`) has the same settings and as many steps; its level is the
-reference. Arms are kept in `runs/reproduce/ppo`; run again to go on. Writes `results/ppo/`: `ppo.json` with every
+reference. Arms are kept in `runs/reproduce`; run again to go on. Writes `results/ppo/`: `ppo.json` with every
 figure, `curves.csv`, `ppo.png`. `--short` writes a miniature to `runs/reproduce/ppo-short/`.
 """
 
@@ -93,7 +93,7 @@ def main() -> None:
         if short:
             overrides, settings = (*overrides, "--inner.num_steps=3"), dataclasses.replace(settings, num_updates=3)
         slug = task.split(" (")[0].replace(" ", "_").lower()
-        arms[task, "heurax"] = ours = live_agents(work, f"{slug}-heurax", config, overrides)
+        arms[task, "heurax"] = ours = live_agents(task, config, overrides)
         arms[task, "single file"] = theirs = single_file(work, f"{slug}-single_file", settings, num_seeds)
         summary[task] = {
             "env_steps": int(ours.env_step[-1]),
