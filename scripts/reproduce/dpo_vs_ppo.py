@@ -36,8 +36,6 @@ TASKS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "MinAtar Breakout": ("agents/minatar_breakout", MINATAR),
     "MinAtar SpaceInvaders": ("agents/minatar_breakout", (*MINATAR, "--inner.env.name=SpaceInvaders-MinAtar")),
-    "MinAtar Asterix": ("agents/minatar_breakout", (*MINATAR, "--inner.env.name=Asterix-MinAtar")),
-    "MinAtar Freeway": ("agents/minatar_breakout", (*MINATAR, "--inner.env.name=Freeway-MinAtar")),
     "brax hopper": ("agents/brax_hopper", BRAX),
     "brax reacher": ("agents/brax_hopper", (*BRAX, "--inner.env.name=reacher")),
     "brax inverted_double_pendulum": ("agents/brax_hopper", (*BRAX, "--inner.env.name=inverted_double_pendulum")),

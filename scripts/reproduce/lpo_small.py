@@ -43,10 +43,6 @@ TRANSFER: dict[str, tuple[str, tuple[str, ...]]] = {
         ("--inner.env=Catch", "--inner.num_steps=200", "--inner.num_envs=16", "--inner.num_rollout_steps=32"),
     ),
     "MinAtar Breakout": ("agents/minatar_breakout", ("--inner.num_steps=122",)),
-    "MinAtar SpaceInvaders": (
-        "agents/minatar_breakout",
-        ("--inner.num_steps=122", "--inner.env.name=SpaceInvaders-MinAtar"),
-    ),
 }
 
 
