@@ -19,6 +19,7 @@ from scripts.reproduce.arms import Arm, bands, console, figure, live_agents, ori
 
 from heurax.evaluation import bootstrap_mean, stratified_bootstrap
 from heurax.files import write_text
+from heurax.runs import split_cpu
 
 BRAX = (
     "--inner.num_envs=64",
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument(
         "--short", action="store_true", help="one environment, two seeds, a few updates: whether it runs at all"
     )
+    split_cpu(None)
     short = parser.parse_args().short
     out = Path("runs/reproduce/dpo_vs_ppo-short" if short else "results/dpo_vs_ppo")
     num_seeds = 2 if short else 10

@@ -29,7 +29,7 @@ from heurax.evaluation import LifetimesConfig, bootstrap_mean, live
 from heurax.files import write_text
 from heurax.inner import PPO, TabularNetwork
 from heurax.rules import DPO, Drift, NoDrift, PPOClip
-from heurax.runs import TrainConfig
+from heurax.runs import TrainConfig, split_cpu
 
 LEARNED = "LPO, learned"
 NUM_SEEDS, LEVELS_PER_SEED = 20, 64
@@ -101,6 +101,7 @@ def main() -> None:
     parser.add_argument("run", help="directory of a finished run of drifts/lpo_small")
     parser.add_argument("--short", action="store_true", help="two seeds, little else: whether it runs at all")
     options = parser.parse_args()
+    split_cpu(None)
     run, short = Path(options.run), options.short
     work = run.parent
     out = work if short else Path("results/lpo_small")

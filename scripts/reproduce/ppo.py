@@ -23,6 +23,7 @@ from scripts.reproduce.arms import Arm, bands, console, figure, kept, live_agent
 from heurax.envs.foreign import foreign_habits
 from heurax.evaluation import bootstrap_mean
 from heurax.files import write_text
+from heurax.runs import split_cpu
 
 HOPPER = (
     "--inner.num_envs=64",
@@ -81,6 +82,7 @@ def main() -> None:
     parser.add_argument(
         "--short", action="store_true", help="one environment, two seeds, a few updates: whether it runs at all"
     )
+    split_cpu(None)
     short = parser.parse_args().short
     work = Path("runs/reproduce") / ("ppo-short" if short else "ppo")
     out = work if short else Path("results/ppo")
