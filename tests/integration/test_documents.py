@@ -100,3 +100,14 @@ def test_the_table_of_estimators_is_what_was_measured():
             *(f"{reached(learned):.2f}", two_digits(reached(balancing))),
         ]
         assert f"| `{name}` | {' | '.join(cells)} |" in page
+
+
+def test_the_table_of_drifts_is_what_was_measured():
+    """The rows of the README, from the results of `scripts.reproduce.lpo_small`."""
+    page = PAGES[0].read_text()
+    record = json.loads((ROOT / "results" / "lpo_small" / "lpo_small.json").read_text())["tasks"]["held-out levels"]
+    for name, d in record["learned_minus"].items():
+        assert (
+            f"| {name} | {record['final_return'][name]['mean']:.3f} | {d['mean']:+.3f} [{d['low']:+.3f}, "
+            f"{d['high']:+.3f}] | {d['seeds_better']} of {record['seeds']} |"
+        ) in page
