@@ -13,7 +13,8 @@ lint-imports
 pyright --pythonpath .venv/bin/python
 pytest --numprocesses "${HEURAX_TEST_PROCESSES:-2}" --dist worksteal --quiet "$@"
 
-notebooks=$(mktemp -d)
+mkdir -p .cache
+notebooks=$(mktemp -d .cache/notebooks.XXXXXX)  # in the tree, where notebooks find results/
 trap 'rm -rf "$notebooks"' EXIT
 for source in notebooks/*.py; do
     jupytext --quiet --to ipynb --output "$notebooks/$(basename "${source%.py}").ipynb" "$source"
