@@ -2,13 +2,14 @@
 
 from heurax.artifacts.artifact import SCHEMA_VERSION, Artifact, load, save, zoo
 from heurax.artifacts.partly_trained import PartlyTrained
-from heurax.artifacts.pretrained import PretrainedDrift, PretrainedOptimizer
+from heurax.artifacts.pretrained import PretrainedDrift, PretrainedObjective, PretrainedOptimizer
 
 __all__ = [
     "SCHEMA_VERSION",
     "Artifact",
     "PartlyTrained",
     "PretrainedDrift",
+    "PretrainedObjective",
     "PretrainedOptimizer",
     "load",
     "save",

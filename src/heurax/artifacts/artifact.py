@@ -21,7 +21,7 @@ import safetensors.numpy
 
 from heurax.errors import HeuraxError
 from heurax.files import replace_directory
-from heurax.rules import RULES, Drift, DriftFunction, LearnedOptimizer, Rule
+from heurax.rules import RULES, Drift, DriftFunction, LearnedOptimizer, Objective, ObjectiveRule, Rule
 
 __all__ = ["SCHEMA_VERSION", "Artifact", "load", "save", "zoo"]
 
@@ -70,6 +70,17 @@ class Artifact:
             raise HeuraxError(f"{type(self.rule).__name__} is not a drift, so it has no drift function")
         return self.rule.drift(self.theta)
 
+    @property
+    def objective(self) -> Objective:
+        """The functions of an objective, for your own training loop; see `Objective`.
+
+        Raises:
+            HeuraxError: the rule is not an objective.
+        """
+        if not isinstance(self.rule, ObjectiveRule):
+            raise HeuraxError(f"{type(self.rule).__name__} is not an objective, so it has no targets and no loss")
+        return self.rule.objective(self.theta)
+
 
 def save(path: str | os.PathLike[str], artifact: Artifact, *, overwrite: bool = False) -> None:
     """Write an artifact; it appears in one piece or not at all.
@@ -107,7 +118,8 @@ def load(path: str | os.PathLike[str]) -> Artifact:
 
     Returns:
         The artifact. What its kind of rule offers can be used at once: `optimizer(num_steps)` is an optax
-        transformation, `drift` a function of log-ratio, advantage and progress.
+        transformation, `drift` a function of log-ratio, advantage and progress, `objective` the functions with which
+        an agent learns.
 
     Raises:
         HeuraxError: there is none, or it is not one that this version can read: another schema version, an unknown

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heurax.artifacts.artifact import Artifact
+from heurax.artifacts.importers.disco_rl import import_disco
 from heurax.artifacts.importers.learned_optimization import LAYOUTS, import_theta
 from heurax.errors import HeuraxError
-from heurax.rules import MuP, Rule
+from heurax.rules import Disco, MuP, Rule
 
 __all__ = ["IMPORTERS", "ImportConfig", "import_artifact"]
 
-IMPORTERS: dict[str, Callable[[Path, Rule], Artifact]] = dict.fromkeys(LAYOUTS, import_theta)
+IMPORTERS: dict[str, Callable[[Path, Rule], Artifact]] = {
+    **dict.fromkeys(LAYOUTS, import_theta),
+    Disco.__name__: import_disco,
+}
 """Readers of published files by the rule that they belong to, each from (path, rule) to an artifact."""
 
 
