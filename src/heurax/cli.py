@@ -325,7 +325,7 @@ def _list(options: argparse.Namespace, overrides: list[str]) -> int:
     from heurax.config import config_files, did_you_mean
     from heurax.envs import ENVIRONMENTS
     from heurax.envs.listing import ADAPTERS
-    from heurax.inner import INNER_LOOPS, NETWORKS, POLICIES
+    from heurax.inner import INNER_LOOPS, NETWORKS, POLICIES, TORSOS
     from heurax.outer import ESTIMATORS, OUTER_LOOPS, strategies
     from heurax.rules import RULES
     from heurax.tasks import TASKS
@@ -335,7 +335,7 @@ def _list(options: argparse.Namespace, overrides: list[str]) -> int:
         "tasks": dict(TASKS),
         "environments": dict(ENVIRONMENTS),
         "inner": dict(INNER_LOOPS),
-        "agents": {**NETWORKS, **POLICIES},
+        "agents": {**NETWORKS, **TORSOS, **POLICIES},
         "estimators": dict(ESTIMATORS),
         "outer": dict(OUTER_LOOPS),
     }

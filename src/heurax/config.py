@@ -145,12 +145,12 @@ def _fields(class_path: str | None, cls: type) -> list[str]:
 
 def _known_classes() -> list[str]:
     from heurax.envs import ENVIRONMENTS
-    from heurax.inner import INNER_LOOPS, NETWORKS, POLICIES
+    from heurax.inner import INNER_LOOPS, NETWORKS, POLICIES, TORSOS
     from heurax.outer import ESTIMATORS, OUTER_LOOPS, TRUNCATIONS
     from heurax.rules import RULES
     from heurax.tasks import TASKS
 
-    tables = (RULES, TASKS, ENVIRONMENTS, INNER_LOOPS, NETWORKS, POLICIES, ESTIMATORS, OUTER_LOOPS, TRUNCATIONS)
+    tables = (RULES, TASKS, ENVIRONMENTS, INNER_LOOPS, NETWORKS, TORSOS, POLICIES, ESTIMATORS, OUTER_LOOPS, TRUNCATIONS)
     return [name for table in tables for name in table]
 
 

@@ -11,7 +11,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-__all__ = ["NETWORKS", "ConvNetwork", "GRUNetwork", "MLPNetwork", "Network", "TabularNetwork"]
+__all__ = [
+    "ACTIVATIONS",
+    "NETWORKS",
+    "Activation",
+    "ConvNetwork",
+    "GRUNetwork",
+    "MLPNetwork",
+    "Network",
+    "TabularNetwork",
+]
 
 Activation = Literal["tanh", "relu", "silu", "gelu"]
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {

@@ -69,8 +69,8 @@ class Disco(ObjectiveRule):
     754,778 meta-parameters in the default sizes, which are those of the released Disco103.
 
     Source: Oh et al. 2025, "Discovering state-of-the-art reinforcement learning algorithms", Nature, and the code of
-    disco_rl. Departure: the code pads every episode with a step that it masks; here the observation after an ending
-    step is the first of the next episode, which nothing looks at.
+    disco_rl. Departure: that code pads every episode with a step that it masks, so that the observation after an ending
+    step is the episode's last; here it is the first of the next. The meta-network reads it beside the flag of the end.
 
     Args:
         prediction_size: numbers in y, and in each z; >= 2.

@@ -5,7 +5,13 @@ from heurax.rules.optimizers.celo import Celo
 from heurax.rules.optimizers.celo2 import Celo2
 from heurax.rules.optimizers.celo_adam import CeloAdam
 from heurax.rules.optimizers.horizon import accumulate_to_horizon
-from heurax.rules.optimizers.learnable import LearnableAdam, LearnableMomentum, LearnableSGD, OptaxOptimizer
+from heurax.rules.optimizers.learnable import (
+    ClippedAdam,
+    LearnableAdam,
+    LearnableMomentum,
+    LearnableSGD,
+    OptaxOptimizer,
+)
 from heurax.rules.optimizers.mlp_optimizer import MLPOptimizer
 from heurax.rules.optimizers.mup import MuP
 from heurax.rules.optimizers.nn_adam import NNAdam
@@ -21,6 +27,7 @@ __all__ = [
     "Celo",
     "Celo2",
     "CeloAdam",
+    "ClippedAdam",
     "LearnableAdam",
     "LearnableMomentum",
     "LearnableSGD",

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Key
 from heurax.rules.base import LearnedOptimizer
 from heurax.rules.optimizers.tensors import state_dtype
 
-__all__ = ["LearnableAdam", "LearnableMomentum", "LearnableSGD", "OptaxOptimizer"]
+__all__ = ["ClippedAdam", "LearnableAdam", "LearnableMomentum", "LearnableSGD", "OptaxOptimizer"]
 
 
 @dataclass(frozen=True)
@@ -180,6 +180,71 @@ class OptaxOptimizer(LearnedOptimizer):
             return peak * (1 - done if self.schedule == "linear" else 0.5 * (1 + jnp.cos(jnp.pi * done)))
 
         return _in_state_dtype(make(learning_rate, **self.options))
+
+
+@dataclass(frozen=True)
+class ClippedAdam(LearnedOptimizer):
+    """Adam whose steps are clipped, and by whose denominator meta-gradients pass; its learning rate is learned.
+
+        delta = -learning_rate clip(m_hat / (sqrt(v_hat) + 1e-8), -max_update, max_update)
+
+    The optimizer of the agents that Disco was discovered with, and is used with.
+
+    Source: the code of disco_rl.
+
+    Args:
+        learning_rate: initial value; > 0. `theta` holds its logarithm.
+        max_update: > 0.
+        beta1: decay of the mean of gradients; in [0, 1).
+        beta2: decay of the mean of their squares; in [0, 1).
+
+    >>> rule = ClippedAdam(learning_rate=0.5)
+    >>> optimizer = rule.optimizer(rule.init(jax.random.key(0)), num_steps=100)
+    >>> gradient = {"w": jnp.array([2.0])}
+    >>> float(optimizer.update(gradient, optimizer.init(gradient), gradient)[0]["w"][0])
+    -0.5
+    """
+
+    learning_rate: float = 3e-4
+    max_update: float = 1.0
+    beta1: float = 0.9
+    beta2: float = 0.999
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "learning_rate", "max_update")
+        _check_decay(self, "beta1", "beta2")
+
+    def init(self, key: Key[Array, ""]) -> dict[str, Float[Array, ""]]:
+        """The logarithm of the learning rate."""
+        del key  # unused: nothing is random here
+        return {"log_learning_rate": jnp.float32(math.log(self.learning_rate))}
+
+    def optimizer(self, theta: Any, num_steps: int) -> optax.GradientTransformationExtraArgs:
+        """See the class, and `LearnedOptimizer.optimizer`."""
+        del num_steps  # unused: the learning rate is constant
+
+        def init(params: Any) -> optax.ScaleByAdamState:
+            zeros = jax.tree.map(jnp.zeros_like, params)
+            return optax.ScaleByAdamState(jnp.zeros([], jnp.int32), zeros, zeros)
+
+        def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, optax.ScaleByAdamState]:
+            del params  # unused: Adam looks at gradients only
+            mu = optax.tree.update_moment(updates, state.mu, self.beta1, 1)
+            nu = optax.tree.update_moment(updates, state.nu, self.beta2, 2)
+            count = state.count + 1
+            correction1, correction2 = (
+                1 - jnp.float32(b) ** count.astype(jnp.float32) for b in (self.beta1, self.beta2)
+            )
+
+            def scale(m: Array, v: Array) -> Array:
+                step = (m / correction1) / (jnp.sqrt(jax.lax.stop_gradient(v / correction2)) + 1e-8)
+                return jnp.clip(step, -self.max_update, self.max_update)
+
+            return jax.tree.map(scale, mu, nu), optax.ScaleByAdamState(count, mu, nu)
+
+        learning_rate = jnp.exp(theta["log_learning_rate"])
+        adam = optax.GradientTransformation(init, update)
+        return _in_state_dtype(optax.chain(adam, optax.scale_by_learning_rate(learning_rate)))
 
 
 def _scale_by_adam(beta1: Array, beta2: Array, epsilon: Array) -> optax.GradientTransformation:
