@@ -139,17 +139,18 @@ def main() -> None:
                 "final_return": bootstrap_mean(arm.final)._asdict(),
                 "final_return_by_seed": arm.final.round(3).tolist(),
                 "mean_return_over_training": bootstrap_mean(arm.returns.mean(axis=1))._asdict(),
-                "milliseconds_per_update": 1e3 * arm.seconds / arm.returns.size,
             }
             if task == "Catch":
                 summary[task][name]["update_that_passes_0.9"] = update_that_passes(arm.returns)
             console.print(f"{task}, {name}: {arm.final.round(3).tolist()}", highlight=False)
 
-    curves = [bands(thinned(arm), task=task, arm=name) for (task, name), arm in arms.items()]
+    curves = pd.concat(
+        [bands(thinned(arm), task=task, arm=name) for (task, name), arm in arms.items()], ignore_index=True
+    )
     out.mkdir(parents=True, exist_ok=True)
-    write_text(out / "curves.csv", pd.concat(curves, ignore_index=True).to_csv(index=False, float_format="%.5g"))
+    write_text(out / "curves.csv", curves.to_csv(index=False, float_format="%.5g"))
     title = f"One loop, two objectives, {len(seeds)} seeds; bands: 95% bootstrap intervals of the mean"
-    figure(pd.concat(curves, ignore_index=True), title).savefig(out / "disco_catch.png", dpi=120)
+    figure(curves, title, columns=max(len(summary), 2)).savefig(out / "disco_catch.png", dpi=120)
     described = {
         "claim": "an agent trained by Disco103 on Catch reaches a mean reward above 0.9 within 1,000 updates, each of "
         "5 seeds; final return is the mean over the last tenth of training",

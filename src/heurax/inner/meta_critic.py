@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Key
 from heurax.inner.experience import Experience
 from heurax.inner.gae import gae
 from heurax.inner.torsos import HeadedNetwork, Torso
-from heurax.rules import Head
+from heurax.rules import Head, OptaxOptimizer
 
 __all__ = ["Critic", "CriticState"]
 
@@ -66,7 +66,7 @@ class Critic:
             return 0.5 * jnp.mean((_values(torso, params, observation[:-1]) - returns) ** 2)
 
         loss, gradient = jax.value_and_grad(loss_fn)(state.params)
-        updates, optimizer_state = self._optimizer.update(gradient, state.optimizer_state)
+        updates, optimizer_state = self._optimizer.update(gradient, state.optimizer_state, state.params)
         return CriticState(optax.apply_updates(state.params, updates), optimizer_state), loss
 
     def advantages(
@@ -77,8 +77,9 @@ class Critic:
         return (advantage - jnp.mean(advantage)) / (jnp.std(advantage) + 1e-8)
 
     @property
-    def _optimizer(self) -> optax.GradientTransformation:
-        return optax.adam(self.learning_rate)
+    def _optimizer(self) -> optax.GradientTransformationExtraArgs:
+        rule = OptaxOptimizer("adam", self.learning_rate)
+        return rule.optimizer(rule.init(jax.random.key(0)), num_steps=1)
 
     def _estimate(self, torso: Torso, state: CriticState, observation: Array, experience: Experience) -> Array:
         value = _values(torso, state.params, observation)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from golden import QUICK
 from heurax import artifacts
 from heurax.errors import HeuraxError
 from heurax.rules import LPG, OBJECTIVES, RULES, ActorCritic, Disco, LearnableSGD, TemporallyAwareLPG, Trajectory
@@ -77,9 +78,9 @@ def test_contract(rule):
     theta, trajectory = rule.init(jax.random.key(1)), random_trajectory(rule)
     assert rule.heads(NUM_ACTIONS)[0] == ("logits", NUM_ACTIONS, False)
     assert hash(rule) == hash(dataclasses.replace(rule))
-    compiled = jax.jit(lambda *x: run(rule, *x))
-    together = compiled(theta, trajectory)
-    assert_close(together, run(rule, theta, trajectory))
+    together = jax.jit(lambda *x: run(rule, *x), compiler_options=QUICK)(theta, trajectory)
+    if not isinstance(rule, Disco):  # hundreds of operations, each compiled alone
+        assert_close(together[:2], rule.objective(theta).targets(rule.init_state(theta), trajectory))
     targets, state, loss, metrics, gradient = together
     assert loss.shape == (TIME, BATCH)
     assert all(x.shape == () for x in metrics.values())
@@ -91,7 +92,7 @@ def test_contract(rule):
     assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(targets))
 
     agents = jax.tree.map(lambda *x: jnp.stack(x), trajectory, random_trajectory(rule, 1))
-    side_by_side = jax.jit(jax.vmap(lambda x: run(rule, theta, x)))(agents)
+    side_by_side = jax.jit(jax.vmap(lambda x: run(rule, theta, x)), compiler_options=QUICK)(agents)
     assert_close(jax.tree.map(lambda x: x[0], side_by_side), together)
 
 
@@ -119,7 +120,7 @@ def test_meta_parameters_have_gradients(rule):
         outputs, _ = jax.lax.scan(update, (trajectory.outputs, objective.init()), length=3)[0]
         return sum(jnp.sum(jnp.sin(x)) for x in outputs.values())
 
-    gradient = jax.jit(jax.grad(after_three_updates))(theta)
+    gradient = jax.jit(jax.grad(after_three_updates), compiler_options=QUICK)(theta)
     for path, leaf in jax.tree.leaves_with_path(gradient):
         assert np.all(np.isfinite(leaf)), jax.tree_util.keystr(path)
         assert np.any(leaf != 0), jax.tree_util.keystr(path)
@@ -164,15 +165,13 @@ def test_artifacts_hold_objectives(rule, tmp_path):
     artifacts.save(tmp_path / "rule", artifacts.Artifact(rule, theta))
     loaded = artifacts.load(tmp_path / "rule")
     assert loaded.rule == rule
-    expected = run(rule, theta, trajectory)
+    compiled = lambda rule, theta: jax.jit(lambda *x: run(rule, *x), compiler_options=QUICK)(theta, trajectory)  # noqa: E731
+    expected = compiled(rule, theta)
     pretrained = artifacts.PretrainedObjective(str(tmp_path / "rule"))
     assert pretrained.heads(3) == loaded.objective.heads(3) == rule.heads(3)
     assert pretrained.target_decay == rule.target_decay
-    jax.tree.map(
-        np.testing.assert_array_equal, run(pretrained, pretrained.init(jax.random.key(5)), trajectory), expected
-    )
-    targets, _ = loaded.objective.targets(loaded.objective.init(), trajectory)
-    jax.tree.map(np.testing.assert_array_equal, targets, expected[0])
+    found = compiled(pretrained, pretrained.init(jax.random.key(5)))
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
 def test_other_rules_are_no_objectives(tmp_path):
