@@ -158,7 +158,7 @@ def main() -> None:
         "window": WINDOW,
         "weights_sha256": version,
         "tasks": summary,
-        "origin": origin("bash scripts/reproduce/disco_catch.sh", arms.values()),
+        "origin": origin(f"bash scripts/reproduce/disco_catch.sh --tasks {' '.join(summary)}", arms.values()),
     }
     write_text(out / "disco_catch.json", json.dumps(described, indent=2) + "\n")
 

@@ -25,7 +25,7 @@ class LifetimesConfig:
 
     Args:
         inner: one lifetime. Its rule is used as its `init` makes it: fresh, or as it was discovered
-            (`PretrainedDrift`, `PretrainedOptimizer`).
+            (`PretrainedDrift`, `PretrainedObjective`, `PretrainedOptimizer`).
         num_seeds: lifetimes; >= 2.
         seed: of everything random.
         num_points: points per curve, each the mean over a stretch of steps; >= 1.

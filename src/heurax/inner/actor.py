@@ -300,7 +300,7 @@ class ActorTraining(InnerLoop):
         if decay is not None:
             follow = lambda old, new: decay * old + (1 - decay) * new  # noqa: E731
             target_params = jax.tree.map(follow, state.target_params, state.params)
-        regulariser = metrics.pop("regulariser", jnp.zeros([], jnp.float32))
+        regulariser = metrics.get("regulariser", jnp.zeros([], jnp.float32))
         log_policy = jax.nn.log_softmax(outputs[self.network.heads[0].name])
         return dataclasses.replace(
             state,
