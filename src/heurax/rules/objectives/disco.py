@@ -163,7 +163,11 @@ class Disco(ObjectiveRule):
         return DiscoState(LifetimeState(zeros, zeros), initial_moments(), initial_moments())
 
     def targets(self, theta: Any, state: DiscoState, trajectory: Trajectory) -> tuple[DiscoTargets, DiscoState]:
-        """Estimates of values, with which the averages are updated, and one pass of the meta-network."""
+        """Estimates of values, with which the averages are updated, and one pass of the meta-network.
+
+        As in the published code, meta-gradients reach the agent through the predictions that the network reads, not
+        through its policy and its values.
+        """
         estimates, advantage, error = self._estimate(state, trajectory)
         meta, lifetime = meta_network(theta, state.lifetime, trajectory, estimates)
         return DiscoTargets(meta, estimates), DiscoState(lifetime, advantage, error)
