@@ -112,6 +112,7 @@ def figure(curves: pd.DataFrame, title: str, columns: int = 4) -> Any:
     from matplotlib.figure import Figure
 
     tasks, arms = list(dict.fromkeys(curves["task"])), list(dict.fromkeys(curves["arm"]))
+    columns = min(columns, len(tasks))
     rows = -(-len(tasks) // columns)
     fig = Figure(figsize=(3.2 * columns, 2.6 * rows + 0.6), layout="constrained")
     panels = np.ravel(fig.subplots(rows, columns, squeeze=False))

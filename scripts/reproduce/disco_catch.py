@@ -149,7 +149,7 @@ def main() -> None:
     )
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "curves.csv", curves.to_csv(index=False, float_format="%.5g"))
-    title = f"One loop, two objectives, {len(seeds)} seeds; bands: 95% bootstrap intervals of the mean"
+    title = f"One loop, two objectives, {len(seeds)} seeds;\nbands: 95% bootstrap intervals of the mean"
     figure(curves, title, columns=max(len(summary), 2)).savefig(out / "disco_catch.png", dpi=120)
     described = {
         "claim": "an agent trained by Disco103 on Catch reaches a mean reward above 0.9 within 1,000 updates, each of "
