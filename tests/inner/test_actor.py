@@ -155,16 +155,20 @@ def test_target_networks_follow_and_lifetimes_end():
     assert np.sum(lengths == 2) > np.sum(lengths == 4)
 
 
-def test_meta_gradients_are_those_of_the_surrogate():
-    """Against a difference quotient: actions are drawn with the same noise, and with a small step are the same."""
+@pytest.mark.parametrize("name", ["LPG", "Disco"])
+def test_meta_gradients_are_those_of_the_surrogate(name):
+    """Of one update, against a difference quotient: with the same noise and a small step, actions are the same.
+
+    From the second update on, gradients are meant to differ from derivatives: of what a network reads, some parts are
+    cut off.
+    """
     inner = dataclasses.replace(
-        SMALL, rule=LPG(4, 5), num_envs=4, num_steps=3, critic=Critic(), optimizer=OptaxOptimizer("sgd", 0.1)
+        SMALL, rule=RULES[name], num_envs=4, critic=Critic(), optimizer=OptaxOptimizer("sgd", 0.3)
     )
     theta, start = begin(inner)
 
     def loss(theta):
-        keys = jax.random.split(jax.random.key(2), 3)
-        state, _ = jax.lax.scan(lambda state, key: inner.step(theta, state, key), start, keys)
+        state, _ = inner.step(theta, start, jax.random.key(2))
         return inner.meta_loss(theta, state, jax.random.key(3))
 
     value_and_gradient = jax.jit(jax.value_and_grad(loss))
@@ -172,7 +176,7 @@ def test_meta_gradients_are_those_of_the_surrogate():
     norm = math.sqrt(sum(float(jnp.sum(x**2)) for x in jax.tree.leaves(gradient)))
     assert np.isfinite(value)
     assert norm > 1e-4
-    epsilon = 3e-3 / norm
+    epsilon = 1e-2 / norm
     moved = [jax.tree.map(lambda x, g, s=s: x + s * epsilon * g, theta, gradient) for s in (-0.5, 0.5)]
     low, high = (float(value_and_gradient(x)[0]) for x in moved)
     assert (high - low) / epsilon == pytest.approx(norm**2, rel=0.05)

@@ -201,7 +201,7 @@ class ClippedAdam(LearnedOptimizer):
     >>> rule = ClippedAdam(learning_rate=0.5)
     >>> optimizer = rule.optimizer(rule.init(jax.random.key(0)), num_steps=100)
     >>> gradient = {"w": jnp.array([2.0])}
-    >>> float(optimizer.update(gradient, optimizer.init(gradient), gradient)[0]["w"][0])
+    >>> round(float(optimizer.update(gradient, optimizer.init(gradient), gradient)[0]["w"][0]), 4)
     -0.5
     """
 
