@@ -22,11 +22,14 @@ from heurax.files import write_text
 from heurax.runs import split_cpu
 
 BRAX = (
-    "--inner.num_envs=64",
-    "--inner.num_minibatches=8",
-    "--inner.num_steps=781",
+    "--inner.num_envs=256",
+    "--inner.num_minibatches=4",
+    "--inner.num_steps=195",
     "--inner.network.hidden_sizes=[64,64]",
 )
+"""Fewer environments and minibatches than published, which keeps these at the published 640 steps. DPO, which restrains
+good actions less than the clip does, is sensitive to that: with minibatches of 80 steps (64 environments) it was behind
+on hopper by 0.085 [0.012, 0.193], and the interquartile mean of all tasks was -0.029 [-0.048, -0.013]."""
 MINATAR = ("--inner.num_steps=122",)
 TASKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "CartPole": ("agents/cartpole", ("--inner.num_steps=488",)),
