@@ -13,7 +13,7 @@ from heurax.inner import INNER_LOOPS
 from heurax.outer import ESTIMATORS, OUTER_LOOPS
 from heurax.rules import RULES
 from heurax.runs import TrainConfig
-from heurax.tasks import TASKS
+from heurax.tasks import NAMED_TASKS, TASKS
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,16 @@ def test_list_shows_the_spaces_of_environments(capsys):
     assert "MNIST" not in text  # needs a download
     assert main(["list", "Gymnx"]) == 2
     assert "nothing is called 'Gymnx'; did you mean 'Gymnax'?" in capsys.readouterr().err
+
+
+def test_list_shows_what_fixed_tasks_cost(capsys):
+    assert main(["list", "tasks"]) == 0
+    text = capsys.readouterr().out
+    for name in NAMED_TASKS:
+        assert f"\n  {name} " in text
+    assert re.search(r"\n  mlp_digits +2,410 +6.5e\+05\n", text)
+    assert main(["list", "mlp_digits"]) == 0
+    assert "ImageMLP(dataset='digits'" in capsys.readouterr().out
 
 
 CARTPOLE = """\

@@ -328,7 +328,7 @@ def _list(options: argparse.Namespace, overrides: list[str]) -> int:
     from heurax.inner import INNER_LOOPS, NETWORKS, POLICIES, TORSOS
     from heurax.outer import ESTIMATORS, OUTER_LOOPS, strategies
     from heurax.rules import RULES
-    from heurax.tasks import TASKS
+    from heurax.tasks import NAMED_TASKS, TASKS
 
     classes: dict[str, dict[str, type]] = {
         "rules": dict(RULES),
@@ -352,8 +352,11 @@ def _list(options: argparse.Namespace, overrides: list[str]) -> int:
         if what in ADAPTERS:
             _print_adapter(what)
         return 0
+    if what in NAMED_TASKS:
+        print(f"{_describe_task(what)}\n\n{NAMED_TASKS[what]}")
+        return 0
     if what is not None and what not in groups:
-        near = did_you_mean(what, [*groups, *everything])
+        near = did_you_mean(what, [*groups, *everything, *NAMED_TASKS])
         raise HeuraxError(f"nothing is called {what!r}{near}; `heurax list` names everything")
     width = max(len(name) for table in groups.values() for name in table)
     for group, table in groups.items():
@@ -363,7 +366,18 @@ def _list(options: argparse.Namespace, overrides: list[str]) -> int:
                 print(f"  {name:{width}}  {summary}")
     if what == "environments":
         _print_spaces()
+    if what == "tasks":
+        print("\nfixed tasks: parameters, and floating-point operations per step, counted from shapes")
+        for name in NAMED_TASKS:
+            print(_describe_task(name), flush=True)
     return 0
+
+
+def _describe_task(name: str) -> str:
+    from heurax.tasks import named_task, task_cost
+
+    cost = task_cost(named_task(name))
+    return f"  {name:26}  {cost.num_parameters:>11,}  {cost.num_operations:>9.2g}"
 
 
 def _print_spaces() -> None:

@@ -7,63 +7,144 @@ import numpy as np
 import optax
 import pytest
 
-from heurax.rules import OptaxOptimizer
-from heurax.tasks import ImageMLP, Quadratic, Reparameterized
+from golden import QUICK
+from heurax.rules import LearnableSGD, OptaxOptimizer
+from heurax.tasks import (
+    TASKS,
+    AutoEncoder,
+    BFloat16,
+    ConvNet,
+    DelayedGradient,
+    ESGradient,
+    ImageMLP,
+    LabelNoise,
+    MLPMixer,
+    NormalizedGradient,
+    OwnTask,
+    Quadratic,
+    RandomDirectionGradient,
+    ReducedBatch,
+    Reparameterized,
+    ResNet,
+    RNNLanguageModel,
+    RuleTraining,
+    SoftmaxRegression,
+    TransformerLanguageModel,
+    VariationalAutoEncoder,
+    VisionTransformer,
+)
 
+MLP = ImageMLP(width=(8, 8), batch_size=32)
+VARIED = {"width": (0.5, 1.0), "init_scale": (0.5, 2.0), "batch_size": 16}
+OWN = OwnTask(
+    lambda key: jax.random.normal(key, (3,)),
+    lambda params, batch: jnp.mean((batch["x"] @ params - batch["y"]) ** 2),
+    {"x": np.eye(3, dtype=np.float32), "y": np.arange(3, dtype=np.float32)},
+    batch_size=4,
+)
 FAMILIES = {
+    "AutoEncoder": AutoEncoder(bottleneck=4, **VARIED),
+    "ConvNet": ConvNet(channels=(8, 8), activations=("relu", "tanh"), **VARIED),
     "ImageMLP": ImageMLP(batch_size=32),
     "ImageMLP sampled": ImageMLP(width=(4, 16), depth=(1, 3), activations=("relu", "tanh", "gelu"), batch_size=32),
+    "MLPMixer": MLPMixer(patch=4, num_channels=8, hidden_size=8, num_layers=1, **VARIED),
+    "OwnTask": OWN,
     "Quadratic": Quadratic(noise=0.1),
-    "Reparameterized global": Reparameterized(ImageMLP(batch_size=32), "global"),
-    "Reparameterized tensor": Reparameterized(ImageMLP(batch_size=32), "tensor"),
-    "Reparameterized parameter": Reparameterized(ImageMLP(batch_size=32), "parameter"),
+    "ResNet": ResNet(channels=(4, 8), **VARIED),
+    "RNNLanguageModel lstm": RNNLanguageModel(hidden_size=8, length=8, **VARIED),
+    "RNNLanguageModel gru": RNNLanguageModel(cell="gru", hidden_size=8, length=8, **VARIED),
+    "RuleTraining": RuleTraining(LearnableSGD(0.02), Quadratic(), num_steps=4),
+    "SoftmaxRegression": SoftmaxRegression("wine", feature_scale=(0.5, 2.0), batch_size=32),
+    "TransformerLanguageModel": TransformerLanguageModel(num_channels=8, num_heads=2, num_layers=1, length=8, **VARIED),
+    "VariationalAutoEncoder": VariationalAutoEncoder(latent_size=2, **VARIED),
+    "VisionTransformer": VisionTransformer(patch=4, num_channels=8, num_layers=1, **VARIED),
+    "BFloat16": BFloat16(MLP),
+    "DelayedGradient": DelayedGradient(MLP, max_delay=3),
+    "ESGradient": ESGradient(Quadratic(dimension=3), num_pairs=8),
+    "LabelNoise": LabelNoise(MLP, high=0.2),
+    "NormalizedGradient": NormalizedGradient(MLP),
+    "RandomDirectionGradient": RandomDirectionGradient(MLP, num_directions=8),
+    "ReducedBatch": ReducedBatch(MLP, low=0.2),
+    "Reparameterized global": Reparameterized(MLP, "global", 0.3, 3.0),
+    "Reparameterized tensor": Reparameterized(MLP, "tensor", 0.3, 3.0),
+    "Reparameterized parameter": Reparameterized(MLP, "parameter", 0.3, 3.0),
+    "several": Reparameterized(DelayedGradient(RandomDirectionGradient(ReducedBatch(MLP)), max_delay=2), "tensor"),
+}
+WITHOUT_DIVERGENCE = {"OwnTask", "RuleTraining", "VariationalAutoEncoder"}
+CHANGE_GRADIENTS_ALONE = {
+    "DelayedGradient",
+    "LabelNoise",
+    "NormalizedGradient",
+    "RandomDirectionGradient",
+    "ReducedBatch",
 }
 
-ADAM = OptaxOptimizer("adam", 3e-2)
+ADAM = OptaxOptimizer("adam", 3e-2, {"eps": 1e-4})  # a smaller one makes steps out of the rounding of zero gradients
 
-pytestmark = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+every_family = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 
 
 def run(family, key, num_steps=30):
-    key_task, key_init, key_batches = jax.random.split(key, 3)
+    """Training: losses and lengths of gradients on the way, and losses on the evaluation batch before and after."""
+    key_task, key_init, key_memory, key_batches = jax.random.split(key, 4)
     task = family.sample(key_task)
     optimizer = ADAM.optimizer(ADAM.init(key), num_steps)
-    params = family.init(task, key_init)
+    fresh = family.init(task, key_init)
 
     def step(carry, key):
-        params, state = carry
-        loss, gradient = jax.value_and_grad(family.loss, argnums=1)(task, params, family.batch(task, key))
+        params, state, memory = carry
+        loss, gradient, memory = family.loss_and_gradient(task, params, family.batch(task, key), memory)
         updates, state = optimizer.update(gradient, state, params)
-        return (optax.apply_updates(params, updates), state), (loss, optax.tree.norm(gradient))
+        return (optax.apply_updates(params, updates), state, memory), (loss, optax.tree.norm(gradient))
 
     keys = jax.random.split(key_batches, num_steps)
-    (params, _), (losses, norms) = jax.lax.scan(step, (params, optimizer.init(params)), keys)
-    finals = [family.loss(task, params, family.evaluation_batch(task, s)) for s in ("train", "validation", "test")]
-    return losses, norms, jnp.stack(finals)
+    start = (fresh, optimizer.init(fresh), family.init_memory(task, fresh, key_memory))
+    (params, _, _), (losses, norms) = jax.lax.scan(step, start, keys)
+    both = jax.tree.map(lambda *x: jnp.stack(x), fresh, params)
+    batch = family.evaluation_batch(task, "validation")
+    return losses, norms, jax.vmap(lambda params: family.loss(task, params, batch))(both)
 
 
-def test_divergence_is_least_at_the_target(family):
+def test_every_family_is_here():
+    assert {type(family).__name__ for family in FAMILIES.values()} == {*TASKS, "OwnTask"}
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name not in WITHOUT_DIVERGENCE | CHANGE_GRADIENTS_ALONE])
+def test_divergence_is_least_at_the_target(name):
     """Zero there, as is its slope, and above zero elsewhere."""
+    family = FAMILIES[name]
     keys = jax.random.split(jax.random.key(1), 4)
     task = family.sample(keys[0])
     target, other = family.init(task, keys[1]), family.init(task, keys[2])
     batch = family.batch(task, keys[3])
-    divergence = jax.jit(jax.value_and_grad(lambda params: family.divergence(task, target, params, batch)))
+    divergence = jax.jit(
+        jax.value_and_grad(lambda params: family.divergence(task, target, params, batch)), compiler_options=QUICK
+    )
     (here, slope), (there, _) = divergence(target), divergence(other)
     assert here.dtype == jnp.float32
-    np.testing.assert_allclose([here, optax.tree.norm(slope)], 0, atol=1e-6)
-    assert there > 0.01
+    tolerance = {"BFloat16": 1e-2, "TransformerLanguageModel": 1e-5}  # fewer digits; long sums, whose rounding adds up
+    np.testing.assert_allclose([here, optax.tree.norm(slope)], 0, atol=tolerance.get(name, 1e-6))
+    assert there > 1e-4
 
 
-def test_loss_falls_under_adam_deterministically_and_vmapped(family):
+@every_family
+def test_loss_falls_under_adam_the_same_on_one_device_and_on_four(family):
+    """vmap over instances on one device, one instance on each of four, and once again from the same keys."""
     keys = jax.random.split(jax.random.key(0), 4)
-    together = jax.jit(jax.vmap(lambda key: run(family, key)))
-    losses, norms, finals = together(keys)
-    assert losses.dtype == jnp.float32
-    assert np.isfinite(losses).all()
-    assert np.isfinite(norms).all()
-    assert np.isfinite(finals).all()
-    assert losses[:, -5:].mean() < 0.8 * losses[:, :5].mean()
-    chex.assert_trees_all_equal(together(keys), (losses, norms, finals))
-    alone = jax.jit(lambda key: run(family, key))(keys[2])
-    chex.assert_trees_all_close(jax.tree.map(lambda x: x[2], (losses, norms, finals)), alone, rtol=2e-3, atol=1e-4)
+    together = jax.jit(jax.vmap(lambda key: run(family, key)), compiler_options=QUICK)
+    results = together(keys)
+    assert {values.dtype for values in results} == {jnp.dtype("float32")}
+    for values in results:
+        assert np.isfinite(values).all()
+    before, after = results[2].mean(axis=0)
+    assert after < before - 0.05 * abs(before)
+    chex.assert_trees_all_equal(together(keys), results)
+
+    mesh = jax.make_mesh((4,), ("lifetimes",), axis_types=(jax.sharding.AxisType.Auto,))
+    spread = jax.sharding.PartitionSpec("lifetimes")
+    alone = lambda keys: jax.tree.map(lambda x: x[None], run(family, keys[0]))  # noqa: E731
+    on_four = jax.shard_map(alone, mesh=mesh, in_specs=spread, out_specs=spread, check_vma=False)
+    rtol = 2e-3 if not isinstance(family, BFloat16) else 2e-2  # of 8 bits
+    spread_out = jax.jit(on_four, compiler_options=QUICK)(keys)
+    for ours, theirs in zip(results[:2], spread_out[:2], strict=True):
+        np.testing.assert_allclose(ours[:, :15], theirs[:, :15], rtol=rtol, atol=1e-4)  # later, rounding is magnified

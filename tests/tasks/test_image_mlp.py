@@ -54,7 +54,7 @@ def test_reparameterization_keeps_the_function_and_scales_the_gradient(level):
     loss, gradient = jax.value_and_grad(family.loss, argnums=1)(task.task, params, batch)
     wrapped_loss, wrapped_gradient = jax.value_and_grad(wrapped.loss, argnums=1)(task, wrapped_params, batch)
     np.testing.assert_allclose(wrapped_loss, loss, rtol=1e-4)
-    scale = task.scale if level == "global" else task.scale["layer_0"]["kernel"]
+    scale = task.drawn if level == "global" else task.drawn["layer_0"]["kernel"]
     np.testing.assert_allclose(
         wrapped_gradient["layer_0"]["kernel"], scale * gradient["layer_0"]["kernel"], rtol=2e-3, atol=1e-6
     )
@@ -63,7 +63,7 @@ def test_reparameterization_keeps_the_function_and_scales_the_gradient(level):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"dataset": "mnist"}, "dataset must be one of digits, got 'mnist'"),
+        ({"dataset": "mnist"}, "dataset must be one of breast_cancer, digits, .*, got 'mnist'"),
         ({"width": (8, 4)}, r"width must be a range \(low, high\) with 1 <= low <= high, got \(8, 4\)"),
         ({"depth": (0, 1)}, "depth must be a range"),
         ({"activations": ("sin",)}, "activations must be some of relu, tanh, gelu, silu"),

@@ -11,6 +11,16 @@ from heurax.evaluation.report import (
     verdict,
     write_evaluation,
 )
+from heurax.evaluation.scores import (
+    Profile,
+    StepsOfBaseline,
+    area_under_log_curve,
+    performance_profile,
+    profile_score,
+    smoothed,
+    speed_up,
+    steps_of_baseline,
+)
 from heurax.evaluation.statistics import Interval, bootstrap_mean, interquartile_mean, stratified_bootstrap
 
 __all__ = [
@@ -20,6 +30,9 @@ __all__ = [
     "Lifetimes",
     "LifetimesConfig",
     "Lives",
+    "Profile",
+    "StepsOfBaseline",
+    "area_under_log_curve",
     "bootstrap_mean",
     "check_output",
     "evaluate",
@@ -28,6 +41,11 @@ __all__ = [
     "interquartile_mean",
     "lifetimes_figure",
     "live",
+    "performance_profile",
+    "profile_score",
+    "smoothed",
+    "speed_up",
+    "steps_of_baseline",
     "stratified_bootstrap",
     "terminal_table",
     "verdict",

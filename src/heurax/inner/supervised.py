@@ -14,18 +14,19 @@ from heurax.inner.base import InnerLoop, StepResult
 from heurax.inner.mixed_mode import keep_only_gradients, mixed_mode_value_and_grad
 from heurax.rules import AdafacMLP, LearnedOptimizer
 from heurax.tasks import ImageMLP, TaskFamily
-from heurax.tasks.base import Split
+from heurax.tasks.base import Split, value_and_grad
 
 __all__ = ["SupervisedState", "SupervisedTraining"]
 
 
 @struct.dataclass
 class SupervisedState:
-    """A learner in training: the problem it was given, its parameters, its optimizer's state."""
+    """A learner in training: the problem it was given, its parameters, its optimizer's state, its task's memory."""
 
     task: Any
     params: Any
     optimizer_state: Any
+    memory: Any = ()
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,11 @@ class SupervisedTraining(InnerLoop):
 
     def init(self, theta: Any, key: Key[Array, ""]) -> SupervisedState:
         """Sample a task, its initial parameters and the optimizer's state."""
-        key_task, key_params = jax.random.split(key)
+        key_task, key_params, key_memory = jax.random.split(key, 3)
         task = self.task.sample(key_task)
         params = self.task.init(task, key_params)
-        return SupervisedState(task, params, self._optimizer(theta).init(params))
+        memory = self.task.init_memory(task, params, key_memory)
+        return SupervisedState(task, params, self._optimizer(theta).init(params), memory)
 
     def step(self, theta: Any, state: SupervisedState, key: Key[Array, ""]) -> tuple[SupervisedState, StepResult]:
         """One update on a fresh batch. The optimizer is given the loss as `value=`."""
@@ -78,15 +80,17 @@ class SupervisedTraining(InnerLoop):
 
     def _step(self, theta: Any, state: SupervisedState, key: Key[Array, ""]) -> tuple[SupervisedState, StepResult]:
         batch = self.task.batch(state.task, key)
-        loss, gradient = self._value_and_grad(state.task, state.params, batch)
+        differentiate = mixed_mode_value_and_grad if self.mixed_mode else value_and_grad
+        loss, gradient, memory = self.task.loss_and_gradient(
+            state.task, state.params, batch, state.memory, differentiate
+        )
         updates, optimizer_state = self._optimizer(theta).update(
             gradient, state.optimizer_state, state.params, value=loss
         )
         params = optax.apply_updates(state.params, updates)
         capped, diverged = self._cap(loss)
-        return dataclasses.replace(state, params=params, optimizer_state=optimizer_state), StepResult(
-            capped, {"diverged": diverged.astype(jnp.float32)}
-        )
+        state = SupervisedState(state.task, params, optimizer_state, memory)
+        return state, StepResult(capped, {"diverged": diverged.astype(jnp.float32)})
 
     def meta_loss(self, theta: Any, state: SupervisedState, key: Key[Array, ""]) -> Float[Array, ""]:
         """The loss on `meta_loss_split`, over the task's evaluation batch."""
@@ -111,13 +115,6 @@ class SupervisedTraining(InnerLoop):
             return super().matching(target, state, key)
         batch = self.task.evaluation_batch(state.task, self.meta_loss_split)
         return self.task.divergence(state.task, target.params, state.params, batch)
-
-    def _value_and_grad(self, task: Any, params: Any, batch: Any) -> tuple[Float[Array, ""], Any]:
-        if not self.mixed_mode:
-            return jax.value_and_grad(self.task.loss, argnums=1)(task, params, batch)
-        return mixed_mode_value_and_grad(
-            lambda p, inputs: self.task.loss(inputs[0], p, inputs[1]), params, (task, batch)
-        )
 
     def _optimizer(self, theta: Any) -> optax.GradientTransformationExtraArgs:
         return self.rule.optimizer(theta, self.num_steps)

@@ -6,15 +6,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float, Int, Key
 
-from heurax.tasks.base import Split, TaskFamily
-from heurax.tasks.datasets import DATASETS, ClassificationData
+from heurax.tasks.activations import activate, check_activations
+from heurax.tasks.classification import Classification, check_at_least_one, check_dataset
+from heurax.tasks.datasets import ImageFiles
 
 __all__ = ["ImageMLP", "ImageMLPTask"]
-
-ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jnp.tanh, "gelu": jax.nn.gelu, "silu": jax.nn.silu}
 
 
 class ImageMLPTask(NamedTuple):
@@ -26,7 +24,7 @@ class ImageMLPTask(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ImageMLP(TaskFamily):
+class ImageMLP(Classification):
     """Classify images with a multi-layer perceptron; the loss is the mean cross-entropy in nats.
 
     All tasks share the shapes of the largest network. In a smaller one the surplus units are masked out and the
@@ -34,7 +32,7 @@ class ImageMLP(TaskFamily):
     zeros.
 
     Args:
-        dataset: a name in `heurax.tasks.DATASETS`.
+        dataset: a name in `heurax.tasks.DATASETS`, or files in a folder.
         width: units per hidden layer, a range (low, high), both included; sampled log-uniformly.
         depth: number of hidden layers, a range (low, high), both included; sampled uniformly; low >= 1.
         activations: sampled uniformly; of relu, tanh, gelu, silu.
@@ -46,28 +44,19 @@ class ImageMLP(TaskFamily):
     2410
     """
 
-    dataset: str = "digits"
+    dataset: str | ImageFiles = "digits"
     width: tuple[int, int] = (32, 32)
     depth: tuple[int, int] = (1, 1)
     activations: tuple[str, ...] = ("relu",)
     batch_size: int = 128
 
     def __post_init__(self) -> None:
-        if self.dataset not in DATASETS:
-            raise ValueError(f"dataset must be one of {', '.join(DATASETS)}, got {self.dataset!r}")
+        check_dataset(self.dataset)
         for name, (low, high) in {"width": self.width, "depth": self.depth}.items():
             if not 1 <= low <= high:
                 raise ValueError(f"{name} must be a range (low, high) with 1 <= low <= high, got {(low, high)}")
-        unknown = [name for name in self.activations if name not in ACTIVATIONS]
-        if unknown or not self.activations:
-            raise ValueError(f"activations must be some of {', '.join(ACTIVATIONS)}, got {list(self.activations)}")
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be >= 1, got {self.batch_size}")
-
-    @property
-    def data(self) -> ClassificationData:
-        """The data set."""
-        return DATASETS[self.dataset]()
+        check_activations(self.activations)
+        check_at_least_one(self, "batch_size")
 
     def sample(self, key: Key[Array, ""]) -> ImageMLPTask:
         """Draw width (log-uniform), depth and activation (uniform)."""
@@ -92,30 +81,9 @@ class ImageMLP(TaskFamily):
             params[f"layer_{layer}"] = {"kernel": kernel, "bias": jnp.zeros((fan_out,), jnp.float32)}
         return params
 
-    def batch(self, task: ImageMLPTask, key: Key[Array, ""], split: Split = "train") -> tuple[Array, Array]:
-        """Images `[batch, features]` and labels `[batch]`."""
-        del task  # unused: all tasks of the family share the data
-        inputs, labels = self.data.inputs[split], self.data.labels[split]
-        index = jax.random.randint(key, (self.batch_size,), 0, len(labels))
-        return jnp.asarray(inputs)[index], jnp.asarray(labels)[index]
-
-    def evaluation_batch(self, task: ImageMLPTask, split: Split) -> tuple[Array, Array]:
-        """The whole split."""
-        del task  # unused: as in `batch`
-        return jnp.asarray(self.data.inputs[split]), jnp.asarray(self.data.labels[split])
-
-    def loss(self, task: ImageMLPTask, params: Any, batch: tuple[Array, Array]) -> Float[Array, ""]:
-        """Mean cross-entropy."""
-        inputs, labels = batch
-        logits = self._logits(task, params, inputs)
-        return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
-
-    def divergence(self, task: ImageMLPTask, target: Any, params: Any, batch: tuple[Array, Array]) -> Float[Array, ""]:
-        """Mean of `KL(softmax of the target's logits || softmax of the model's)`; labels are not looked at."""
-        ours, theirs = (jax.nn.log_softmax(self._logits(task, p, batch[0])) for p in (params, target))
-        return jnp.mean(optax.losses.kl_divergence_with_log_targets(ours, theirs))
-
-    def _logits(self, task: ImageMLPTask, params: Any, x: Float[Array, "batch features"]) -> Array:
+    def logits(self, task: ImageMLPTask, params: Any, inputs: Float[Array, "batch features"]) -> Array:
+        """What the network says of flattened images."""
+        x = inputs
         (low_width, high_width), (low_depth, high_depth) = self.width, self.depth
         mask = jnp.arange(high_width)[None] < task.width
         for layer in range(high_depth):
@@ -128,5 +96,4 @@ class ImageMLP(TaskFamily):
         return x @ output["kernel"] + output["bias"][None]
 
     def _activate(self, task: ImageMLPTask, x: Array) -> Array:
-        functions = [ACTIVATIONS[name] for name in self.activations]
-        return functions[0](x) if len(functions) == 1 else jax.lax.switch(task.activation, functions, x)
+        return activate(self.activations, task.activation, x)

@@ -1,0 +1,25 @@
+"""Data sets by name, or from files."""
+
+from collections.abc import Callable
+
+from heurax.tasks.datasets.data import ClassificationData
+from heurax.tasks.datasets.embedded import breast_cancer, digits, iris, photos, small_photos, wine
+from heurax.tasks.datasets.generated import gratings, letters
+from heurax.tasks.datasets.image_files import ImageFiles
+
+__all__ = ["DATASETS", "load_dataset"]
+
+DATASETS: dict[str, Callable[[], ClassificationData]] = {
+    load.__name__: load for load in (breast_cancer, digits, gratings, iris, letters, photos, small_photos, wine)
+}
+"""Labelled data sets by name: digits, gratings, letters, small_photos (8x8 grey) and photos (16x16 colour) are images,
+breast_cancer, iris and wine are tables."""
+
+
+def load_dataset(dataset: str | ImageFiles) -> ClassificationData:
+    """A data set by its name in `DATASETS`, or from files.
+
+    >>> load_dataset("digits").image_shape
+    (8, 8, 1)
+    """
+    return dataset.load() if isinstance(dataset, ImageFiles) else DATASETS[dataset]()
