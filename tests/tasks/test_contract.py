@@ -7,69 +7,11 @@ import numpy as np
 import optax
 import pytest
 
+from families import FAMILIES, check_shapes
 from golden import QUICK
-from heurax.rules import LearnableSGD, OptaxOptimizer
-from heurax.tasks import (
-    TASKS,
-    AutoEncoder,
-    BFloat16,
-    ConvNet,
-    DelayedGradient,
-    ESGradient,
-    ImageMLP,
-    LabelNoise,
-    MLPMixer,
-    NormalizedGradient,
-    OwnTask,
-    Quadratic,
-    RandomDirectionGradient,
-    ReducedBatch,
-    Reparameterized,
-    ResNet,
-    RNNLanguageModel,
-    RuleTraining,
-    SoftmaxRegression,
-    TransformerLanguageModel,
-    VariationalAutoEncoder,
-    VisionTransformer,
-)
+from heurax.rules import OptaxOptimizer
+from heurax.tasks import TASKS, BFloat16
 
-MLP = ImageMLP(width=(8, 8), batch_size=32)
-VARIED = {"width": (0.5, 1.0), "init_scale": (0.5, 2.0), "batch_size": 16}
-OWN = OwnTask(
-    lambda key: jax.random.normal(key, (3,)),
-    lambda params, batch: jnp.mean((batch["x"] @ params - batch["y"]) ** 2),
-    {"x": np.eye(3, dtype=np.float32), "y": np.arange(3, dtype=np.float32)},
-    batch_size=4,
-)
-FAMILIES = {
-    "AutoEncoder": AutoEncoder(bottleneck=4, **VARIED),
-    "ConvNet": ConvNet(channels=(8, 8), activations=("relu", "tanh"), **VARIED),
-    "ImageMLP": ImageMLP(batch_size=32),
-    "ImageMLP sampled": ImageMLP(width=(4, 16), depth=(1, 3), activations=("relu", "tanh", "gelu"), batch_size=32),
-    "MLPMixer": MLPMixer(patch=4, num_channels=8, hidden_size=8, num_layers=1, **VARIED),
-    "OwnTask": OWN,
-    "Quadratic": Quadratic(noise=0.1),
-    "ResNet": ResNet(channels=(4, 8), **VARIED),
-    "RNNLanguageModel lstm": RNNLanguageModel(hidden_size=8, length=8, **VARIED),
-    "RNNLanguageModel gru": RNNLanguageModel(cell="gru", hidden_size=8, length=8, **VARIED),
-    "RuleTraining": RuleTraining(LearnableSGD(0.02), Quadratic(), num_steps=4),
-    "SoftmaxRegression": SoftmaxRegression("wine", feature_scale=(0.5, 2.0), batch_size=32),
-    "TransformerLanguageModel": TransformerLanguageModel(num_channels=8, num_heads=2, num_layers=1, length=8, **VARIED),
-    "VariationalAutoEncoder": VariationalAutoEncoder(latent_size=2, **VARIED),
-    "VisionTransformer": VisionTransformer(patch=4, num_channels=8, num_layers=1, **VARIED),
-    "BFloat16": BFloat16(MLP),
-    "DelayedGradient": DelayedGradient(MLP, max_delay=3),
-    "ESGradient": ESGradient(Quadratic(dimension=3), num_pairs=8),
-    "LabelNoise": LabelNoise(MLP, high=0.2),
-    "NormalizedGradient": NormalizedGradient(MLP),
-    "RandomDirectionGradient": RandomDirectionGradient(MLP, num_directions=8),
-    "ReducedBatch": ReducedBatch(MLP, low=0.2),
-    "Reparameterized global": Reparameterized(MLP, "global", 0.3, 3.0),
-    "Reparameterized tensor": Reparameterized(MLP, "tensor", 0.3, 3.0),
-    "Reparameterized parameter": Reparameterized(MLP, "parameter", 0.3, 3.0),
-    "several": Reparameterized(DelayedGradient(RandomDirectionGradient(ReducedBatch(MLP)), max_delay=2), "tensor"),
-}
 WITHOUT_DIVERGENCE = {"OwnTask", "RuleTraining", "VariationalAutoEncoder"}
 CHANGE_GRADIENTS_ALONE = {
     "DelayedGradient",
@@ -125,6 +67,11 @@ def test_divergence_is_least_at_the_target(name):
     tolerance = {"BFloat16": 1e-2, "TransformerLanguageModel": 1e-5}  # fewer digits; long sums, whose rounding adds up
     np.testing.assert_allclose([here, optax.tree.norm(slope)], 0, atol=tolerance.get(name, 1e-6))
     assert there > 1e-4
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if "Gradient" not in name])
+def test_bfloat16_goes_around_every_family(name):
+    check_shapes(BFloat16(FAMILIES[name]))
 
 
 @every_family

@@ -23,6 +23,7 @@ from heurax.tasks.quadratic import Quadratic
 from heurax.tasks.res_net import ResNet
 from heurax.tasks.rnn_language_model import RNNLanguageModel
 from heurax.tasks.rule_training import RuleTraining
+from heurax.tasks.sampling import SAMPLERS, augment, sample_family
 from heurax.tasks.softmax_regression import SoftmaxRegression
 from heurax.tasks.transformer_language_model import TransformerLanguageModel
 from heurax.tasks.variational_auto_encoder import VariationalAutoEncoder
@@ -31,6 +32,7 @@ from heurax.tasks.vision_transformer import VisionTransformer
 __all__ = [
     "DATASETS",
     "NAMED_TASKS",
+    "SAMPLERS",
     "TASKS",
     "TEXTS",
     "AutoEncoder",
@@ -60,7 +62,9 @@ __all__ = [
     "TransformerLanguageModel",
     "VariationalAutoEncoder",
     "VisionTransformer",
+    "augment",
     "named_task",
+    "sample_family",
     "task_cost",
 ]
 

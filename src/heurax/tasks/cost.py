@@ -47,7 +47,7 @@ def count_operations(jaxpr: core.Jaxpr) -> int:
     """
     total = 0
     for equation in jaxpr.eqns:
-        shapes = [getattr(variable.aval, "shape", ()) for variable in equation.invars]
+        shapes: list[Any] = [getattr(variable.aval, "shape", ()) for variable in equation.invars]
         if equation.primitive.name == "dot_general":
             (contracted, _), _ = equation.params["dimension_numbers"]
             total += 2 * _size(equation) * math.prod(shapes[0][axis] for axis in contracted)

@@ -1,0 +1,50 @@
+"""Families of random static shape."""
+
+import collections
+
+import numpy as np
+import pytest
+
+from families import check_shapes
+from heurax.tasks import SAMPLERS, TASKS, ConvNet, Quadratic, augment, sample_family
+from heurax.tasks.augmentation import Augmentation
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_draws_of_every_kind_make_sense_and_follow_from_the_seed(name):
+    first, again = (sample_family(np.random.default_rng(3), [name]) for _ in range(2))
+    assert first == again
+    many = [
+        sample_family(generator, [name], augmentations=False) for generator in map(np.random.default_rng, range(30))
+    ]
+    assert {type(family).__name__ for family in many} == {name}
+    assert len(set(many)) > 15
+    check_shapes(many[0])
+
+
+def test_all_kinds_are_drawn():
+    assert set(SAMPLERS) == {name for name, family in TASKS.items() if not issubclass(family, Augmentation)}
+    generator = np.random.default_rng(0)
+    assert {type(sample_family(generator, augmentations=False)).__name__ for _ in range(200)} == set(SAMPLERS)
+    with pytest.raises(ValueError, match="families must be some of AutoEncoder, ConvNet"):
+        sample_family(generator, ["Conv"])
+
+
+def test_augmentations_are_drawn_as_often_as_said():
+    generator, counts, num_draws = np.random.default_rng(0), collections.Counter(), 4000
+    for _ in range(num_draws):
+        family = augment(generator, ConvNet())
+        while isinstance(family, Augmentation):
+            counts[type(family).__name__] += 1
+            family = family.family
+    expected = {
+        "Reparameterized": 5 / 7,
+        "ReducedBatch": 0.2,
+        "BFloat16": 0.2,
+        "ESGradient": 0.08,
+        "RandomDirectionGradient": 0.92 * 0.08,
+        "NormalizedGradient": 0.05,
+        "DelayedGradient": 0.05,
+    }
+    assert {name: count / num_draws for name, count in counts.items()} == pytest.approx(expected, abs=0.03)
+    assert not any("ReducedBatch" in repr(augment(generator, Quadratic())) for _ in range(50))
