@@ -47,12 +47,12 @@ def count_operations(jaxpr: core.Jaxpr) -> int:
     """
     total = 0
     for equation in jaxpr.eqns:
-        shapes: list[Any] = [getattr(variable.aval, "shape", ()) for variable in equation.invars]
         if equation.primitive.name == "dot_general":
             (contracted, _), _ = equation.params["dimension_numbers"]
-            total += 2 * _size(equation) * math.prod(shapes[0][axis] for axis in contracted)
+            shape = _shape(equation.invars[0])
+            total += 2 * _size(equation) * math.prod(shape[axis] for axis in contracted)
         elif equation.primitive.name == "conv_general_dilated":
-            kernel = shapes[1]
+            kernel = _shape(equation.invars[1])
             outputs = equation.params["dimension_numbers"].rhs_spec[0]
             total += 2 * _size(equation) * math.prod(kernel) // kernel[outputs]
         else:
@@ -63,7 +63,11 @@ def count_operations(jaxpr: core.Jaxpr) -> int:
 
 
 def _size(equation: Any) -> int:
-    return math.prod(equation.outvars[0].aval.shape)
+    return math.prod(_shape(equation.outvars[0]))
+
+
+def _shape(variable: Any) -> tuple[int, ...]:
+    return variable.aval.shape
 
 
 def _jaxprs(value: Any) -> list[core.Jaxpr]:
