@@ -30,7 +30,7 @@ from heurax.tasks import (
 )
 
 MLP = ImageMLP(width=(8, 8), batch_size=32)
-VARIED = {"width": (0.5, 1.0), "init_scale": (0.5, 2.0), "batch_size": 16}
+VARIED = {"width_fraction": (0.5, 1.0), "init_scale": (0.5, 2.0), "batch_size": 16}
 OWN = OwnTask(
     lambda key: jax.random.normal(key, (3,)),
     lambda params, batch: jnp.mean((batch["x"] @ params - batch["y"]) ** 2),

@@ -2,11 +2,23 @@
 
 import collections
 
+import jax
 import numpy as np
 import pytest
 
 from families import check_shapes
-from heurax.tasks import SAMPLERS, TASKS, ConvNet, Quadratic, augment, sample_family
+from heurax.tasks import (
+    SAMPLERS,
+    TASKS,
+    AutoEncoder,
+    ConvNet,
+    Quadratic,
+    ResNet,
+    RNNLanguageModel,
+    VisionTransformer,
+    augment,
+    sample_family,
+)
 from heurax.tasks.augmentation import Augmentation
 
 
@@ -48,3 +60,31 @@ def test_augmentations_are_drawn_as_often_as_said():
     }
     assert {name: count / num_draws for name, count in counts.items()} == pytest.approx(expected, abs=0.03)
     assert not any("ReducedBatch" in repr(augment(generator, Quadratic())) for _ in range(50))
+
+
+@pytest.mark.parametrize(
+    ("family", "fields", "message"),
+    [
+        (AutoEncoder, {"hidden_sizes": (8, 0)}, r"hidden_sizes must be one or more numbers >= 1, got \[8, 0\]"),
+        (ConvNet, {"channels": ()}, r"channels must be one or more numbers >= 1, got \[\]"),
+        (
+            ConvNet,
+            {"width_fraction": (0.5, 2.0)},
+            r"width_fraction must be a range \(low, high\) with 0 < low <= high <= 1",
+        ),
+        (ResNet, {"num_blocks": 0}, "num_blocks must be >= 1, got 0"),
+        (VisionTransformer, {"num_channels": 9}, "num_heads must divide num_channels, 9, got 2"),
+        (RNNLanguageModel, {"cell": "rnn"}, "cell must be lstm or gru, got 'rnn'"),
+        (RNNLanguageModel, {"text": "digits"}, "text must be one of python_topics, got 'digits'"),
+    ],
+)
+def test_bad_fields(family, fields, message):
+    with pytest.raises(ValueError, match=message):
+        family(**fields)
+
+
+def test_what_does_not_go_with_a_data_set_is_said():
+    with pytest.raises(ValueError, match="patch must divide the images' sides, 8 and 8, got 3"):
+        assert VisionTransformer(patch=3).module is None
+    with pytest.raises(ValueError, match="dataset must be one of images for this family"):
+        ConvNet("wine").init((), jax.random.key(0))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from heurax.tasks.base import Split
-from heurax.tasks.classification import check_at_least_one, check_dataset
+from heurax.tasks.classification import check_at_least_one, check_dataset, check_sizes
 from heurax.tasks.datasets import ImageFiles, draw, first, load_dataset
 from heurax.tasks.network import Activate, NetworkFamily, NetworkTask
 
@@ -27,7 +27,7 @@ class AutoEncoder(NetworkFamily):
         hidden_sizes: units of the encoder's hidden layers, the decoder's in reverse.
         bottleneck: numbers in between; >= 1.
         activations: one is drawn; of relu, tanh, gelu, silu.
-        width: fraction of hidden units in use, a range in (0, 1].
+        width_fraction: part of hidden units in use, a range in (0, 1].
         init_scale: factor of the initial kernels, a range above 0.
         batch_size: training examples per step, drawn with replacement; >= 1.
 
@@ -39,13 +39,14 @@ class AutoEncoder(NetworkFamily):
     hidden_sizes: tuple[int, ...] = (32,)
     bottleneck: int = 8
     activations: tuple[str, ...] = ("relu",)
-    width: tuple[float, float] = (1.0, 1.0)
+    width_fraction: tuple[float, float] = (1.0, 1.0)
     init_scale: tuple[float, float] = (1.0, 1.0)
     batch_size: int = 64
 
     def __post_init__(self) -> None:
         check_dataset(self.dataset)
         check_at_least_one(self, "bottleneck", "batch_size")
+        check_sizes("hidden_sizes", self.hidden_sizes)
         self.check_variation()
 
     @property

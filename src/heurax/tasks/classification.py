@@ -1,6 +1,7 @@
 """What all families of classifiers have in common: labelled data, cross-entropy, the divergence of predictions."""
 
 import abc
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ from jaxtyping import Array, Float, Key
 from heurax.tasks.base import Split, TaskFamily
 from heurax.tasks.datasets import DATASETS, ClassificationData, ImageFiles, draw, first, load_dataset
 
-__all__ = ["Classification", "check_at_least_one", "check_dataset"]
+__all__ = ["Classification", "check_at_least_one", "check_dataset", "check_sizes"]
 
 
 class Classification(TaskFamily):
@@ -69,3 +70,9 @@ def check_at_least_one(family: TaskFamily, *names: str) -> None:
     for name in names:
         if getattr(family, name) < 1:
             raise ValueError(f"{name} must be >= 1, got {getattr(family, name)}")
+
+
+def check_sizes(name: str, sizes: Sequence[int]) -> None:
+    """Raise ValueError for sizes of layers of which there is none, or one below 1."""
+    if not sizes or min(sizes) < 1:
+        raise ValueError(f"{name} must be one or more numbers >= 1, got {list(sizes)}")

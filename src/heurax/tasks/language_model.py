@@ -24,10 +24,10 @@ class LanguageModel(NetworkFamily):
     """A family of networks that predict the next character; the loss is the mean cross-entropy in nats per character.
 
     Batches are `[batch, length + 1]` characters: all but the last are the input, all but the first the targets.
-    Subclasses are frozen dataclasses with the fields `dataset`, `length` and `batch_size`.
+    Subclasses are frozen dataclasses with the fields `text`, `length` and `batch_size`.
     """
 
-    dataset: str
+    text: str
     length: int
     batch_size: int
 
@@ -39,14 +39,14 @@ class LanguageModel(NetworkFamily):
     def batch(self, task: NetworkTask, key: Key[Array, ""], split: Split = "train") -> Int[Array, "batch characters"]:
         """Pieces of the text that begin anywhere."""
         del task  # unused: all tasks of the family share the text
-        tokens = TEXTS[self.dataset]().tokens[split]
+        tokens = TEXTS[self.text]().tokens[split]
         starts = jax.random.randint(key, (self.batch_size,), 0, len(tokens) - self.length)
         return self._pieces(split, starts)
 
     def evaluation_batch(self, task: NetworkTask, split: Split) -> Int[Array, "batch characters"]:
         """32 pieces, evenly spread over the text."""
         del task  # unused: as in `batch`
-        last = len(TEXTS[self.dataset]().tokens[split]) - self.length - 1
+        last = len(TEXTS[self.text]().tokens[split]) - self.length - 1
         return self._pieces(split, jnp.arange(NUM_EVALUATION) * (last // (NUM_EVALUATION - 1)))
 
     def loss(self, task: NetworkTask, params: Any, batch: Int[Array, "batch characters"]) -> Float[Array, ""]:
@@ -63,11 +63,11 @@ class LanguageModel(NetworkFamily):
 
     def check(self, *at_least_one: str) -> None:
         """Raise ValueError for fields that make no sense; for `__post_init__`."""
-        if self.dataset not in TEXTS:
-            raise ValueError(f"dataset must be one of {', '.join(TEXTS)}, got {self.dataset!r}")
+        if self.text not in TEXTS:
+            raise ValueError(f"text must be one of {', '.join(TEXTS)}, got {self.text!r}")
         check_at_least_one(self, "length", "batch_size", *at_least_one)
         self.check_variation()
 
     def _pieces(self, split: Split, starts: Int[Array, " batch"]) -> Int[Array, "batch characters"]:
-        tokens = jnp.asarray(TEXTS[self.dataset]().tokens[split])
+        tokens = jnp.asarray(TEXTS[self.text]().tokens[split])
         return tokens[starts[:, None] + jnp.arange(self.length + 1)[None]].astype(jnp.int32)

@@ -26,7 +26,7 @@ class MLPMixer(NetworkClassifier):
         hidden_size: units of the perceptrons over patches, half of those over channels; >= 1.
         num_layers: blocks; >= 1.
         activations: one is drawn; of relu, tanh, gelu, silu.
-        width: fraction of hidden units in use, a range in (0, 1].
+        width_fraction: part of hidden units in use, a range in (0, 1].
         init_scale: factor of the initial kernels, a range above 0.
         batch_size: training examples per step, drawn with replacement; >= 1.
 
@@ -40,7 +40,7 @@ class MLPMixer(NetworkClassifier):
     hidden_size: int = 32
     num_layers: int = 2
     activations: tuple[str, ...] = ("gelu",)
-    width: tuple[float, float] = (1.0, 1.0)
+    width_fraction: tuple[float, float] = (1.0, 1.0)
     init_scale: tuple[float, float] = (1.0, 1.0)
     batch_size: int = 64
 

@@ -36,12 +36,12 @@ class NetworkFamily(TaskFamily):
     get no gradient) and in the scale of their initial kernels; kernels are initialised for the full width. Static
     shapes are drawn outside, by `heurax.tasks.sample_family`. Modules are called with their input and an `Activate`.
 
-    Subclasses are frozen dataclasses with these fields; `width` and `init_scale` are ranges, both ends included, from
-    which instances are drawn log-uniformly.
+    Subclasses are frozen dataclasses with these fields; `width_fraction` and `init_scale` are ranges, both ends
+    included, from which instances are drawn log-uniformly.
     """
 
     activations: tuple[str, ...]
-    width: tuple[float, float]
+    width_fraction: tuple[float, float]
     init_scale: tuple[float, float]
 
     @property
@@ -59,7 +59,7 @@ class NetworkFamily(TaskFamily):
         key_activation, key_width, key_scale = jax.random.split(key, 3)
         return NetworkTask(
             activation=jax.random.randint(key_activation, (), 0, len(self.activations)),
-            used=_log_uniform(key_width, self.width),
+            used=_log_uniform(key_width, self.width_fraction),
             init_scale=_log_uniform(key_scale, self.init_scale),
         )
 
@@ -71,21 +71,24 @@ class NetworkFamily(TaskFamily):
         return jax.tree.map(lambda p: p * task.init_scale if p.ndim >= 2 else p, params)
 
     def apply(self, task: NetworkTask, params: Any, inputs: Any, **options: Any) -> Any:
-        """The network's output."""
-        return self.module.apply({"params": params}, inputs, self._activate(task), **options)
+        """The network's output. Flax mixes dtypes on purpose: norms and memories stay float32 in bfloat16."""
+        with jax.numpy_dtype_promotion("standard"):
+            return self.module.apply({"params": params}, inputs, self._activate(task), **options)
 
     def check_variation(self) -> None:
         """Raise ValueError for ranges and names that make no sense; for `__post_init__`."""
         check_activations(self.activations)
-        if not 0 < self.width[0] <= self.width[1] <= 1:
-            raise ValueError(f"width must be a range (low, high) with 0 < low <= high <= 1, got {self.width}")
+        if not 0 < self.width_fraction[0] <= self.width_fraction[1] <= 1:
+            raise ValueError(
+                f"width_fraction must be a range (low, high) with 0 < low <= high <= 1, got {self.width_fraction}"
+            )
         if not 0 < self.init_scale[0] <= self.init_scale[1]:
             raise ValueError(f"init_scale must be a range (low, high) with 0 < low <= high, got {self.init_scale}")
 
     def _activate(self, task: NetworkTask) -> Activate:
         def apply(x: Array) -> Array:
             hidden = activate(self.activations, task.activation, x)
-            if self.width == (1.0, 1.0):
+            if self.width_fraction == (1.0, 1.0):
                 return hidden
             units = x.shape[-1]
             num_used = jnp.maximum(jnp.round(units * task.used), 1).astype(jnp.int32)

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from heurax.tasks.classification import check_at_least_one
+from heurax.tasks.classification import check_at_least_one, check_sizes
 from heurax.tasks.datasets import ImageFiles
 from heurax.tasks.network import Activate, NetworkClassifier
 
@@ -27,7 +27,7 @@ class ResNet(NetworkClassifier):
         channels: of each stage.
         num_blocks: per stage; >= 1.
         activations: one is drawn; of relu, tanh, gelu, silu.
-        width: fraction of channels in use inside the blocks, a range in (0, 1].
+        width_fraction: part of channels in use inside the blocks, a range in (0, 1].
         init_scale: factor of the initial kernels, a range above 0.
         batch_size: training examples per step, drawn with replacement; >= 1.
 
@@ -39,15 +39,14 @@ class ResNet(NetworkClassifier):
     channels: tuple[int, ...] = (16, 32)
     num_blocks: int = 1
     activations: tuple[str, ...] = ("relu",)
-    width: tuple[float, float] = (1.0, 1.0)
+    width_fraction: tuple[float, float] = (1.0, 1.0)
     init_scale: tuple[float, float] = (1.0, 1.0)
     batch_size: int = 64
 
     def __post_init__(self) -> None:
         self.check()
         check_at_least_one(self, "num_blocks")
-        if not self.channels or min(self.channels) < 1:
-            raise ValueError(f"channels must be one or more numbers >= 1, got {list(self.channels)}")
+        check_sizes("channels", self.channels)
 
     @property
     def module(self) -> nn.Module:

@@ -19,13 +19,13 @@ class RNNLanguageModel(LanguageModel):
     The memory is zero at the beginning of every piece. A hidden layer follows the recurrent ones.
 
     Args:
-        dataset: a name in `heurax.tasks.TEXTS`.
+        text: a name in `heurax.tasks.TEXTS`.
         cell: lstm or gru.
         hidden_size: of embedding, memory and hidden layer; >= 1.
         num_layers: recurrent layers; >= 1.
         length: characters that are predicted in each piece; >= 1.
         activations: one is drawn, for the hidden layer; of relu, tanh, gelu, silu.
-        width: fraction of the hidden layer's units in use, a range in (0, 1].
+        width_fraction: part of the hidden layer's units in use, a range in (0, 1].
         init_scale: factor of the initial kernels and embeddings, a range above 0.
         batch_size: pieces per step; >= 1.
 
@@ -33,13 +33,13 @@ class RNNLanguageModel(LanguageModel):
     64
     """
 
-    dataset: str = "python_topics"
+    text: str = "python_topics"
     cell: Literal["lstm", "gru"] = "lstm"
     hidden_size: int = 64
     num_layers: int = 1
     length: int = 32
     activations: tuple[str, ...] = ("relu",)
-    width: tuple[float, float] = (1.0, 1.0)
+    width_fraction: tuple[float, float] = (1.0, 1.0)
     init_scale: tuple[float, float] = (1.0, 1.0)
     batch_size: int = 16
 

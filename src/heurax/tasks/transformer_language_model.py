@@ -20,13 +20,14 @@ class TransformerLanguageModel(LanguageModel):
     (Radford et al. 2019), without dropout.
 
     Args:
-        dataset: a name in `heurax.tasks.TEXTS`.
+        text: a name in `heurax.tasks.TEXTS`.
         num_channels: of a character; >= 1.
         num_heads: of attention, a divisor of `num_channels`.
         num_layers: blocks; >= 1.
         length: characters that are predicted in each piece; >= 1.
         activations: one is drawn; of relu, tanh, gelu, silu.
-        width: fraction of hidden units in use in the dense blocks, which have `4 num_channels`; a range in (0, 1].
+        width_fraction: part of hidden units in use in the dense blocks, which have `4 num_channels`, a range in
+            (0, 1].
         init_scale: factor of the initial kernels, embeddings and positions, a range above 0.
         batch_size: pieces per step; >= 1.
 
@@ -34,13 +35,13 @@ class TransformerLanguageModel(LanguageModel):
     (1, 64)
     """
 
-    dataset: str = "python_topics"
+    text: str = "python_topics"
     num_channels: int = 64
     num_heads: int = 4
     num_layers: int = 2
     length: int = 32
     activations: tuple[str, ...] = ("gelu",)
-    width: tuple[float, float] = (1.0, 1.0)
+    width_fraction: tuple[float, float] = (1.0, 1.0)
     init_scale: tuple[float, float] = (1.0, 1.0)
     batch_size: int = 16
 

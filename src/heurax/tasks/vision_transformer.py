@@ -27,7 +27,8 @@ class VisionTransformer(NetworkClassifier):
         num_heads: of attention, a divisor of `num_channels`.
         num_layers: blocks; >= 1.
         activations: one is drawn; of relu, tanh, gelu, silu.
-        width: fraction of hidden units in use in the dense blocks, which have `4 num_channels`; a range in (0, 1].
+        width_fraction: part of hidden units in use in the dense blocks, which have `4 num_channels`, a range in
+            (0, 1].
         init_scale: factor of the initial kernels, a range above 0.
         batch_size: training examples per step, drawn with replacement; >= 1.
 
@@ -41,7 +42,7 @@ class VisionTransformer(NetworkClassifier):
     num_heads: int = 2
     num_layers: int = 2
     activations: tuple[str, ...] = ("gelu",)
-    width: tuple[float, float] = (1.0, 1.0)
+    width_fraction: tuple[float, float] = (1.0, 1.0)
     init_scale: tuple[float, float] = (1.0, 1.0)
     batch_size: int = 64
 

@@ -19,6 +19,7 @@ class BFloat16(Augmentation):
     """Compute losses and gradients in bfloat16. Parameters, and what the optimizer sees, stay float32.
 
     Parameters, batch and task are rounded to bfloat16 before the family sees them, losses and gradients widened after.
+    Inside, the sums of norms and the memories of recurrent networks stay float32.
 
     Args:
         family: the family to wrap.
