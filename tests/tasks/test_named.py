@@ -48,6 +48,7 @@ def test_a_runs_cost_is_that_of_all_its_steps():
 def test_a_config_may_take_its_images_from_files(tmp_path):
     path = tmp_path / "evaluation.yaml"
     path.write_text(
+        "baselines: [{name: sgd}]\n"
         "task:\n  class_path: ConvNet\n  init_args:\n    channels: [4]\n"
         "    dataset: {folder: data/cifar, format: cifar10, size: 8, grey: true}\n"
     )
