@@ -153,7 +153,7 @@ def speed_up(loss: np.ndarray, num_steps: int, baseline: StepsOfBaseline) -> np.
         raise ValueError("baseline must have a finite loss, and every learning rate diverged")
     ascending, first = np.unique(baseline.loss[known], return_index=True)  # of knots of equal loss, the first counts
     steps = np.interp(np.where(np.isfinite(loss), loss, np.inf), ascending, baseline.step[known][first])
-    return np.where(loss <= ascending[-1], steps, 1.0) / num_steps
+    return np.asarray(np.where(loss <= ascending[-1], steps, 1.0) / num_steps)
 
 
 def area_under_log_curve(curves: np.ndarray, floor: float = 1e-12) -> np.ndarray:
@@ -175,4 +175,4 @@ def area_under_log_curve(curves: np.ndarray, floor: float = 1e-12) -> np.ndarray
     healthy = np.isfinite(curves)
     if not healthy.any():
         raise ValueError("curves must have a finite loss")
-    return np.log(np.maximum(np.where(healthy, curves, curves[healthy].max()), floor)).mean(axis=-1)
+    return np.asarray(np.log(np.maximum(np.where(healthy, curves, curves[healthy].max()), floor)).mean(axis=-1))
