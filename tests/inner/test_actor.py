@@ -259,3 +259,21 @@ def test_configs_build_it():
     meta, _ = read_config(TrainConfig, None, ["--inner=ActorTraining", "--inner.critic.learning_rate=0.1"])
     assert isinstance(meta.inner, ActorTraining)
     assert meta.inner.critic == Critic(0.1)
+
+
+def test_meta_gradients_pass_through_windows_of_the_default_optimizer():
+    """Through Adam, with gradients of 0 among those of the agent."""
+    inner = ActorTraining(
+        LPG(hidden_size=4), Catch(rows=4, columns=3), num_steps=4, num_envs=2, num_rollout_steps=4, critic=Critic()
+    )
+    estimator = TruncatedGradient(num_tasks=2, window=2, objective="final")
+    theta = inner.rule.init(jax.random.key(0))
+
+    @jax.jit
+    def estimate(key):
+        key_init, key_estimate = jax.random.split(key)
+        return estimator.estimate(inner, theta, estimator.init(inner, theta, key_init), key_estimate)[0]
+
+    result = estimate(jax.random.key(1))
+    assert result.metrics["nonfinite"] == 0
+    assert all(np.isfinite(x).all() and np.any(x) for x in jax.tree.leaves(result.gradient["policy"]))

@@ -87,7 +87,8 @@ class ActorTraining(InnerLoop):
         num_rollout_steps: steps of each copy per update; >= 1.
         shortest: updates of the shortest lifetime, from 1 to `num_steps`; None for lifetimes that all last for it.
         objective: the fixed objective, where the rule is not one. Its `theta` is that of its `init`.
-        optimizer: the fixed optimizer, where the rule is not one. Likewise.
+        optimizer: the fixed optimizer, where the rule is not one. Likewise. Meta-gradients through Adam need its
+            `eps_root`: without it they are not finite where a gradient is 0.
         max_gradient_norm: to which gradients are clipped; > 0. `.inf` does not clip.
         torso: what the agent's outputs share.
         action_model: units of the model that heads per action look through; >= 1, or None for linear heads.
@@ -106,7 +107,7 @@ class ActorTraining(InnerLoop):
     num_rollout_steps: int = 20
     shortest: int | None = None
     objective: ObjectiveRule = ActorCritic()
-    optimizer: LearnedOptimizer = OptaxOptimizer("adam", 1e-3)
+    optimizer: LearnedOptimizer = OptaxOptimizer("adam", 1e-3, {"eps_root": 1e-16})
     max_gradient_norm: float = math.inf
     torso: Torso = MLPTorso()
     action_model: int | None = None
