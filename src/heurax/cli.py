@@ -322,91 +322,10 @@ def _import(options: argparse.Namespace, overrides: list[str]) -> int:
 
 def _list(options: argparse.Namespace, overrides: list[str]) -> int:
     del overrides  # unused: as in `_export`
-    from heurax.config import config_files, did_you_mean
-    from heurax.envs import ENVIRONMENTS
-    from heurax.envs.listing import ADAPTERS
-    from heurax.inner import INNER_LOOPS, NETWORKS, POLICIES, TORSOS
-    from heurax.outer import ESTIMATORS, OUTER_LOOPS, strategies
-    from heurax.rules import RULES
-    from heurax.tasks import NAMED_TASKS, TASKS
+    from heurax.listing import print_listing
 
-    classes: dict[str, dict[str, type]] = {
-        "rules": dict(RULES),
-        "tasks": dict(TASKS),
-        "environments": dict(ENVIRONMENTS),
-        "inner": dict(INNER_LOOPS),
-        "agents": {**NETWORKS, **TORSOS, **POLICIES},
-        "estimators": dict(ESTIMATORS),
-        "outer": dict(OUTER_LOOPS),
-    }
-    groups: dict[str, dict[str, str]] = {
-        group: {name: _first_line(inspect.getdoc(cls)) for name, cls in table.items()}
-        for group, table in classes.items()
-    }
-    groups["strategies"] = {name: _first_line(inspect.getdoc(cls)) for name, cls in strategies().items()}
-    groups["configs"] = {name: _comment(path) for name, path in config_files().items()}
-    what = options.what
-    everything = {name: cls for table in classes.values() for name, cls in table.items()}
-    if what in everything:
-        print(f"{what}\n\n{inspect.getdoc(everything[what])}")
-        if what in ADAPTERS:
-            _print_adapter(what)
-        return 0
-    if what in NAMED_TASKS:
-        print(f"{_describe_task(what)}\n\n{NAMED_TASKS[what]}")
-        return 0
-    if what is not None and what not in groups:
-        near = did_you_mean(what, [*groups, *everything, *NAMED_TASKS])
-        raise HeuraxError(f"nothing is called {what!r}{near}; `heurax list` names everything")
-    width = max(len(name) for table in groups.values() for name in table)
-    for group, table in groups.items():
-        if what == group or (what is None and group != "strategies"):
-            print(group)
-            for name, summary in table.items():
-                print(f"  {name:{width}}  {summary}")
-    if what == "environments":
-        _print_spaces()
-    if what == "tasks":
-        print("\nfixed tasks: parameters, and floating-point operations per step, counted from shapes")
-        for name in NAMED_TASKS:
-            print(_describe_task(name), flush=True)
+    print_listing(options.what)
     return 0
-
-
-def _describe_task(name: str) -> str:
-    from heurax.tasks import named_task, task_cost
-
-    cost = task_cost(named_task(name))
-    return f"  {name:26}  {cost.num_parameters:>11,}  {cost.num_operations:>9.2g}"
-
-
-def _print_spaces() -> None:
-    """Every environment with its observation and its actions, as soon as each is known."""
-    from heurax.envs.listing import ADAPTERS, describe_own
-
-    print("\nby default")
-    for name, spaces in describe_own().items():
-        print(f"  {name:24}  {spaces}")
-    for adapter in ADAPTERS:
-        _print_adapter(adapter)
-
-
-def _print_adapter(adapter: str) -> None:
-    from heurax.envs.listing import describe_adapter
-
-    print(f"\nin {adapter}")
-    for name, spaces in describe_adapter(adapter):
-        print(f"  {name:24}  {spaces}".rstrip(), flush=True)
-
-
-def _first_line(docstring: str | None) -> str:
-    return (docstring or "").strip().partition("\n")[0]
-
-
-def _comment(path: Path) -> str:
-    """The comment that a config begins with."""
-    first = path.read_text().partition("\n")[0]
-    return first.removeprefix("#").strip()
 
 
 if __name__ == "__main__":

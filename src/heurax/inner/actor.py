@@ -9,12 +9,20 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Float, Key
 
 from heurax.envs import Catch, Discrete, Environment, VectorState, reset_batch
 from heurax.inner.agent import Agent
 from heurax.inner.base import InnerLoop, StepResult
-from heurax.inner.experience import Episodes, Experience, collect, evaluate, expected_return, recent_episodes
+from heurax.inner.experience import (
+    Episodes,
+    Experience,
+    collect,
+    evaluate,
+    expected_return,
+    floor_return,
+    recent_episodes,
+)
 from heurax.inner.meta_critic import Critic
 from heurax.inner.policies import Categorical
 from heurax.inner.torsos import HeadedNetwork, MLPTorso, Torso
@@ -189,7 +197,7 @@ class ActorTraining(InnerLoop):
         alive = state.step < state.length
         learned = jax.tree.map(lambda new, old: jnp.where(alive, new, old), learned, state)
         episodes = recent_episodes(state.episodes, experience)
-        reported, nonfinite = self._floor(expected_return(episodes, environment))
+        reported, nonfinite = floor_return(expected_return(episodes, environment), self.return_floor)
         nonfinite |= ~jnp.isfinite(metrics["loss"])
         metrics = {name: jnp.where(jnp.isfinite(value), value, 0.0) for name, value in metrics.items()}
         new_state = dataclasses.replace(
@@ -213,7 +221,7 @@ class ActorTraining(InnerLoop):
         returns = expected_return(state.episodes, state.environment)
         if self.num_eval_episodes:
             returns = self.evaluate(state, key, self.num_eval_episodes, greedy=self.greedy_eval)
-        return -self._floor(jnp.mean(returns))[0]
+        return -floor_return(jnp.mean(returns), self.return_floor)[0]
 
     def evaluate(
         self, state: ActorState, key: Key[Array, ""], num_episodes: int, *, greedy: bool = False
@@ -345,11 +353,6 @@ class ActorTraining(InnerLoop):
             return optimizer
         clip = optax.clip_by_global_norm(self.max_gradient_norm)
         return optax.with_extra_args_support(optax.chain(clip, optimizer))
-
-    def _floor(self, value: Float[Array, ""]) -> tuple[Float[Array, ""], Bool[Array, ""]]:
-        """A return as it is reported, and whether it was not finite."""
-        finite = jnp.isfinite(value)
-        return jnp.maximum(jnp.where(finite, value, self.return_floor), self.return_floor), ~finite
 
 
 REGULARISER_DECAY = 0.8

@@ -10,7 +10,16 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from heurax.envs import Box, Environment, VectorState, refresh_resets, reset_batch, step_batch
 from heurax.inner.agent import Agent
 
-__all__ = ["Episodes", "Experience", "Observe", "collect", "evaluate", "expected_return", "recent_episodes"]
+__all__ = [
+    "Episodes",
+    "Experience",
+    "Observe",
+    "collect",
+    "evaluate",
+    "expected_return",
+    "floor_return",
+    "recent_episodes",
+]
 
 Observe = Callable[[Float[Array, "..."]], Float[Array, "..."]]
 """How an agent sees observations: normalised, or as they are."""
@@ -130,6 +139,16 @@ def recent_episodes(before: Episodes, experience: Experience) -> Episodes:
 def expected_return(episodes: Episodes, state: VectorState) -> Float[Array, ""]:
     """The mean return of recent episodes; until the first has ended, the mean return so far of those under way."""
     return jnp.where(episodes.mean_length > 0, episodes.mean_return, jnp.mean(state.episode_return))
+
+
+def floor_return(value: Float[Array, ""], floor: float) -> tuple[Float[Array, ""], Bool[Array, ""]]:
+    """A return as it is reported, not below `floor` and finite, and whether it was not finite.
+
+    >>> [x.item() for x in floor_return(jnp.float32(jnp.nan), -5.0)]
+    [-5.0, True]
+    """
+    finite = jnp.isfinite(value)
+    return jnp.maximum(jnp.where(finite, value, floor), floor), ~finite
 
 
 def evaluate(

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Float, Key
 
 from heurax.envs import Catch, Environment, VectorState, reset_batch
 from heurax.envs.normalise import (
@@ -29,6 +29,7 @@ from heurax.inner.experience import (
     collect,
     evaluate,
     expected_return,
+    floor_return,
     recent_episodes,
 )
 from heurax.inner.minibatches import minibatch_indices
@@ -212,7 +213,7 @@ class PPO(InnerLoop):
         if self.normalise_observations:
             statistics = update_statistics(statistics, experience.observation)
         episodes = recent_episodes(state.episodes, experience)
-        reported, nonfinite = self._floor(expected_return(episodes, environment))
+        reported, nonfinite = floor_return(expected_return(episodes, environment), self.return_floor)
         nonfinite |= ~jnp.isfinite(metrics["loss"])
         metrics = {name: jnp.where(jnp.isfinite(value), value, 0.0) for name, value in metrics.items()}
         new_state = PPOState(
@@ -242,7 +243,7 @@ class PPO(InnerLoop):
         returns = expected_return(state.episodes, state.environment)
         if self.num_eval_episodes:
             returns = self.evaluate(state, key, self.num_eval_episodes, greedy=self.greedy_eval)
-        return -self._floor(jnp.mean(returns))[0]
+        return -floor_return(jnp.mean(returns), self.return_floor)[0]
 
     def evaluate(
         self, state: PPOState, key: Key[Array, ""], num_episodes: int, *, greedy: bool = False
@@ -345,8 +346,3 @@ class PPO(InnerLoop):
             return optimizer
         clip = optax.clip_by_global_norm(self.max_gradient_norm)
         return optax.with_extra_args_support(optax.chain(clip, optimizer))
-
-    def _floor(self, value: Float[Array, ""]) -> tuple[Float[Array, ""], Bool[Array, ""]]:
-        """A return as it is reported, and whether it was not finite."""
-        finite = jnp.isfinite(value)
-        return jnp.maximum(jnp.where(finite, value, self.return_floor), self.return_floor), ~finite
