@@ -33,6 +33,11 @@ class PretrainedOptimizer(LearnedOptimizer):
         """The rule in the artifact."""
         return load(self.artifact).rule
 
+    @property
+    def step_size(self) -> float | None:
+        """That of the artifact's rule."""
+        return _load(self.artifact, LearnedOptimizer, "a learned optimizer").step_size
+
     def init(self, key: Key[Array, ""]) -> Any:
         """The artifact's meta-parameters."""
         del key  # unused: nothing is random here

@@ -52,6 +52,11 @@ class LearnedOptimizer(Rule):
 
     kind: ClassVar[str] = "learned_optimizer"
 
+    @property
+    def step_size(self) -> float | None:
+        """The step size that the rule leaves to its user, and to which updates are proportional; None without one."""
+        return None
+
     @abc.abstractmethod
     def optimizer(self, theta: Any, num_steps: int) -> optax.GradientTransformationExtraArgs:
         """The optimizer that `theta` describes.

@@ -16,6 +16,7 @@ from heurax.tasks.conv_net import ConvNet
 from heurax.tasks.cost import TaskCost, task_cost
 from heurax.tasks.datasets import DATASETS, TEXTS, ClassificationData, ImageFiles, TextData
 from heurax.tasks.image_mlp import ImageMLP
+from heurax.tasks.mixed_image_mlp import MixedImageMLP
 from heurax.tasks.mlp_mixer import MLPMixer
 from heurax.tasks.named import NAMED_TASKS, named_task
 from heurax.tasks.own import OwnTask
@@ -45,6 +46,7 @@ __all__ = [
     "ImageMLP",
     "LabelNoise",
     "MLPMixer",
+    "MixedImageMLP",
     "NormalizedGradient",
     "OwnTask",
     "Quadratic",
@@ -74,6 +76,7 @@ TASKS: dict[str, type[TaskFamily]] = {
         AutoEncoder,
         ConvNet,
         ImageMLP,
+        MixedImageMLP,
         MLPMixer,
         Quadratic,
         ResNet,

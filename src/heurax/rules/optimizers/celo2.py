@@ -92,6 +92,11 @@ class Celo2(LearnedOptimizer):
         except re.error as error:
             raise ValueError(f"route_paths must be a regular expression, got {self.route_paths!r}: {error}") from error
 
+    @property
+    def step_size(self) -> float:
+        """The learning rate."""
+        return self.learning_rate
+
     def init(self, key: Key[Array, ""]) -> dict[str, Array]:
         """Weights from a normal distribution truncated at two standard deviations, std 1/sqrt(fan_in); biases 0."""
         return networks.init_mlp(key, (adafactor.NUM_CHANNELS, self.hidden_size, self.hidden_size, 3))
