@@ -7,6 +7,7 @@ from heurax.config import config_files, did_you_mean
 from heurax.envs import ENVIRONMENTS
 from heurax.envs.listing import ADAPTERS, describe_adapter, describe_own
 from heurax.errors import HeuraxError
+from heurax.evaluation import suites
 from heurax.inner import INNER_LOOPS, NETWORKS, POLICIES, TORSOS
 from heurax.outer import ESTIMATORS, OUTER_LOOPS, strategies
 from heurax.rules import RULES
@@ -38,6 +39,7 @@ def print_listing(what: str | None = None) -> None:
         for group, table in classes.items()
     }
     groups["strategies"] = {name: _first_line(inspect.getdoc(cls)) for name, cls in strategies().items()}
+    groups["suites"] = {name: _comment(path) for name, path in suites().items()}
     groups["configs"] = {name: _comment(path) for name, path in config_files().items()}
     everything = {name: cls for table in classes.values() for name, cls in table.items()}
     if what in everything:
@@ -45,11 +47,14 @@ def print_listing(what: str | None = None) -> None:
         if what in ADAPTERS:
             _print_adapter(what)
         return
+    if what in suites():
+        print(suites()[what].read_text(), end="")
+        return
     if what in NAMED_TASKS:
         print(f"{_describe_task(what)}\n\n{NAMED_TASKS[what]}")
         return
     if what is not None and what not in groups:
-        near = did_you_mean(what, [*groups, *everything, *NAMED_TASKS])
+        near = did_you_mean(what, [*groups, *everything, *NAMED_TASKS, *suites()])
         raise HeuraxError(f"nothing is called {what!r}{near}; `heurax list` names everything")
     width = max(len(name) for table in groups.values() for name in table)
     for group, table in groups.items():

@@ -1,6 +1,6 @@
 """Saving and loading discovered rules."""
 
-from heurax.artifacts.artifact import SCHEMA_VERSION, Artifact, load, save, zoo
+from heurax.artifacts.artifact import SCHEMA_VERSION, Artifact, load, locate, save, zoo
 from heurax.artifacts.partly_trained import PartlyTrained
 from heurax.artifacts.pretrained import PretrainedDrift, PretrainedObjective, PretrainedOptimizer
 
@@ -12,6 +12,7 @@ __all__ = [
     "PretrainedObjective",
     "PretrainedOptimizer",
     "load",
+    "locate",
     "save",
     "zoo",
 ]

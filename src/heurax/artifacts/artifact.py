@@ -23,7 +23,7 @@ from heurax.errors import HeuraxError
 from heurax.files import replace_directory
 from heurax.rules import RULES, Drift, DriftFunction, LearnedOptimizer, Objective, ObjectiveRule, Rule
 
-__all__ = ["SCHEMA_VERSION", "Artifact", "load", "save", "zoo"]
+__all__ = ["SCHEMA_VERSION", "Artifact", "load", "locate", "save", "zoo"]
 
 SCHEMA_VERSION = 1
 RULE_FILE = "rule.json"
@@ -125,11 +125,7 @@ def load(path: str | os.PathLike[str]) -> Artifact:
         HeuraxError: there is none, or it is not one that this version can read: another schema version, an unknown
             rule or field, a missing, surplus or misshapen array, or a damaged file.
     """
-    path = _locate(path)
-    if not (path / RULE_FILE).is_file() and (path / "artifact" / RULE_FILE).is_file():
-        path = path / "artifact"
-    if not (path / RULE_FILE).is_file():
-        raise HeuraxError(f"there is no artifact at {path}: it has no {RULE_FILE}")
+    path = locate(path)
     try:
         description = json.loads((path / RULE_FILE).read_text())
     except (ValueError, OSError) as error:
@@ -138,18 +134,29 @@ def load(path: str | os.PathLike[str]) -> Artifact:
     return Artifact(rule, _theta(path / THETA_FILE, rule), description.get("provenance", {}))
 
 
+def locate(path: str | os.PathLike[str]) -> Path:
+    """The directory in which an artifact lies.
+
+    Args:
+        path: as of `load`.
+
+    Raises:
+        HeuraxError: there is none.
+    """
+    name = os.fspath(path)
+    if name.startswith(ZOO_PREFIX):
+        if name.removeprefix(ZOO_PREFIX) not in zoo():
+            raise HeuraxError(f"there is no artifact {name!r}; the zoo has {', '.join(zoo()) or 'none yet'}")
+        return ZOO / name.removeprefix(ZOO_PREFIX)
+    for directory in (Path(path), Path(path) / "artifact"):
+        if (directory / RULE_FILE).is_file():
+            return directory
+    raise HeuraxError(f"there is no artifact at {path}: it has no {RULE_FILE}")
+
+
 def zoo() -> list[str]:
     """Names of the artifacts that come with heurax, to be loaded as `zoo:NAME`."""
     return sorted(path.parent.name for path in ZOO.glob(f"*/{RULE_FILE}"))
-
-
-def _locate(path: str | os.PathLike[str]) -> Path:
-    name = os.fspath(path)
-    if not name.startswith(ZOO_PREFIX):
-        return Path(path)
-    if name.removeprefix(ZOO_PREFIX) not in zoo():
-        raise HeuraxError(f"there is no artifact {name!r}; the zoo has {', '.join(zoo()) or 'none yet'}")
-    return ZOO / name.removeprefix(ZOO_PREFIX)
 
 
 def _describe(rule: Rule) -> dict[str, Any]:

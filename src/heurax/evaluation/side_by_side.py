@@ -135,10 +135,12 @@ class SideBySide:
     Args:
         problem: what they are on.
         rule: the optimizer.
+        rule_steps: the horizon that the rule is told; a `Baseline` and an `AtRate` do not ask.
     """
 
     problem: Problem
     rule: LearnedOptimizer
+    rule_steps: int
 
     def run(self, settings: list[Any], numbers: list[int], num_steps: int) -> tuple[Trainings, float]:
         """Train with every setting at the seed of the same place.
@@ -182,7 +184,7 @@ class SideBySide:
 
     @property
     def _inner(self) -> SupervisedTraining:
-        return SupervisedTraining(self.rule, self.problem.family, 1, loss_cap=float("inf"))
+        return SupervisedTraining(self.rule, self.problem.family, self.rule_steps, loss_cap=float("inf"))
 
     def _train(
         self, theta: Any, number: Int[Array, ""], start: Start, initial: Float[Array, ""], num_steps: Int[Array, ""]
@@ -190,7 +192,7 @@ class SideBySide:
         """One training: parameters to be judged, the curve, and the smoothed one. One program serves all horizons."""
         inner, num_points = self._inner, self.problem.num_points
         state = SupervisedState(
-            start.task, start.params, self.rule.optimizer(theta, 1).init(start.params), start.memory
+            start.task, start.params, self.rule.optimizer(theta, self.rule_steps).init(start.params), start.memory
         )
         cap, key_steps = CAP * initial, self.problem.keys(number)[1]
 
