@@ -55,7 +55,7 @@ def test_every_optimizer_is_tuned_and_judged_on_other_seeds(finished):
     assert not set(tuning["seed"]) & set(judging["seed"])
     by = ["task", "num_steps", "optimizer"]
     for key, rows in judging.groupby(by):
-        tried = tuning[(tuning[by] == key).all(axis=1)]
+        tried = tuning[(tuning[by] == list(key)).all(axis=1)]
         best = tried.groupby("setting")["final_train_loss"].mean().idxmin()
         assert set(rows["setting"]) == {best}
         assert set(tried.loc[tried["chosen"], "setting"]) == {best}
