@@ -121,7 +121,7 @@ def _train(
 
     def train(num_steps: int, stage: str, chosen: list[int], seeds: list[int], *, constant: bool = False) -> Trainings:
         nonlocal steps, seconds
-        side_by_side = _program(rule, problem, contestant, num_steps, programs)
+        side_by_side = _program(rule, suite, problem, contestant, num_steps, programs)
         costs.append(side_by_side.compiled[1])
         places = [(place, seed) for place in chosen for seed in seeds]
         settings = [_theta(side_by_side.rule, theta, suite, contestant, p, num_steps, constant) for p, _ in places]
@@ -140,7 +140,7 @@ def _train(
         runs[-1]["chosen"] = runs[-1]["setting"] == best
         train(num_steps, "judging", [best], judging)
         runs[-1]["chosen"] = True
-    if contestant.name == "adam":
+    if contestant.name == "adam" and suite.yardstick_steps:
         train(suite.yardstick_steps, "yardstick", everything, tuning, constant=True)
         runs[-1]["chosen"] = False
     described = {
@@ -154,16 +154,18 @@ def _train(
 
 def _program(
     rule: LearnedOptimizer,
+    suite: Suite,
     problem: Problem,
     contestant: Contestant,
     num_steps: int,
     programs: dict[str, SideBySide],
 ) -> SideBySide:
-    """That of a baseline serves all horizons; a learned rule is told its own."""
-    name = f"{LEARNED} {num_steps}" if contestant.rule is None else contestant.rule.name
+    """One for all horizons; but a rule that has no step size is told each, and so has one for each."""
+    told = num_steps if contestant.rule is None and rule.step_size is None else suite.num_steps[-1]
+    name = f"{LEARNED} {told}" if contestant.rule is None else contestant.rule.name
     if name not in programs:
-        learned = AtRate(rule, num_steps) if rule.step_size is not None else rule
-        programs[name] = SideBySide(problem, contestant.rule or learned, num_steps)
+        learned = rule if rule.step_size is None else AtRate(rule, told)
+        programs[name] = SideBySide(problem, contestant.rule or learned, told)
     return programs[name]
 
 

@@ -23,13 +23,14 @@ class Suite:
     On every task and for every horizon, every optimizer is tried with every learning rate of its grid on the tuning
     seeds, and trained with the one of lowest mean final training loss on the judging seeds, which are others. At a seed
     all optimizers meet the same problem, initial parameters and batches. A learned rule that leaves its step size to
-    the user (`LearnedOptimizer.step_size`) has AdamW's grid and schedule; any other is taken as it is.
+    the user (`LearnedOptimizer.step_size`) has AdamW's grid and schedule, and is told the longest horizon; any other is
+    taken as it is.
 
     Args:
         tasks: fixed tasks by name; `heurax list tasks` shows them.
         own_tasks: further ones of your own, by a name of yours.
         num_steps: horizons in updates, ascending; each >= `num_points`.
-        baselines: names in `heurax.evaluation.BASELINES`; `adam` and `reference` among them.
+        baselines: names in `heurax.evaluation.BASELINES`; `reference` and, with a yardstick, `adam` among them.
         reference: the baseline that log-ratios and targets refer to.
         searches: baselines that are also tuned by random search, in the spaces that `BASELINES` says.
         num_trials: settings in a random search; >= 1.
@@ -39,7 +40,7 @@ class Suite:
         num_tuning_seeds: task samples that settings are tried on; >= 1.
         num_seeds: task samples that the best settings are judged on; >= 2.
         yardstick_steps: updates of the longest trainings of Adam, at every constant learning rate on the tuning seeds,
-            by which speed-ups are measured; at least the longest horizon.
+            by which speed-ups are measured; at least the longest horizon, or 0 for no speed-ups.
         seed: of everything random.
         lanes: lifetimes in one call of a compiled program, on all devices together; >= 1.
         num_points: points of a kept curve, each the mean over a stretch of steps; >= 2.
@@ -77,8 +78,8 @@ class Suite:
             raise ValueError(f"num_steps must ascend, got {list(self.num_steps)}")
         if self.num_steps[0] < self.num_points:
             raise ValueError(f"num_steps must be >= num_points = {self.num_points}, got {list(self.num_steps)}")
-        if self.yardstick_steps < self.num_steps[-1]:
-            raise ValueError(f"yardstick_steps must be >= {self.num_steps[-1]}, got {self.yardstick_steps}")
+        if self.yardstick_steps and self.yardstick_steps < self.num_steps[-1]:
+            raise ValueError(f"yardstick_steps must be 0 or >= {self.num_steps[-1]}, got {self.yardstick_steps}")
         rates = self.learning_rates
         if not rates or min(rates) <= 0 or sorted(rates) != list(rates):
             raise ValueError(f"learning_rates must be > 0 and ascend, got {list(rates)}")
@@ -108,7 +109,7 @@ class Suite:
         for name in (*self.baselines, *self.searches):
             if name not in BASELINES:
                 raise ValueError(f"baselines names {name!r}, which is none{did_you_mean(name, list(BASELINES))}")
-        for name in ("adam", self.reference):
+        for name in (self.reference, *(["adam"] if self.yardstick_steps else [])):
             if name not in self.baselines:
                 raise ValueError(f"baselines must include {name}, got {list(self.baselines)}")
         for name in self.searches:

@@ -83,7 +83,7 @@ def suite_table(described: dict[str, Any], num_steps: int) -> Table:
         table.add_row(
             name,
             "{mean:+.3f} \\[{low:+.3f}, {high:+.3f}]".format(**row["log_ratio"]),  # an escaped [, not mark-up
-            "{mean:.2f}".format(**row["speed_up"]),
+            "-" if row["speed_up"] is None else "{mean:.2f}".format(**row["speed_up"]),
             f"{row['profile_score']:.3f}",
             f"{row['tasks_better']} of {row['num_tasks']}",
             f"{cost['flops_per_step']:.2f}x",

@@ -47,6 +47,8 @@ def score_table(suite: Suite, runs: Frame, curves: Frame) -> Frame:
     yardsticks = {task: _yardstick(rows) for task, rows in curves[curves["stage"] == "yardstick"].groupby("task")}
     scores["speed_up"] = [
         speed_up(np.asarray(row.smoothed_train_loss), int(row.num_steps), yardsticks[row.task]).item()
+        if row.task in yardsticks
+        else np.nan
         for row in scores.itertuples()
     ]
     reached = _steps_to_target(suite, curves[curves["stage"] == "judging"])
@@ -121,10 +123,7 @@ def suite_summary(suite: Suite, runs: Frame, scores: Frame, costs: Frame) -> dic
                     score: _over_tasks(suite, each[score], each)._asdict()
                     for score in ("log_ratio", "log_ratio_validation")
                 },
-                "speed_up": {
-                    key: float(np.exp(x))
-                    for key, x in _over_tasks(suite, np.log(each["speed_up"]), each)._asdict().items()
-                },
+                "speed_up": _speed_up(suite, each),
                 "profile_score": float(profile[name]),
                 "tasks_better": int((each.groupby("task")["log_ratio"].mean() > 0).sum()),
                 "num_tasks": each["task"].nunique(),
@@ -137,6 +136,13 @@ def suite_summary(suite: Suite, runs: Frame, scores: Frame, costs: Frame) -> dic
         "tasks": _tasks(suite, runs, scores),
         "costs": _relative_costs(suite, costs),
     }
+
+
+def _speed_up(suite: Suite, rows: Frame) -> dict[str, float] | None:
+    if not suite.yardstick_steps:
+        return None
+    interval = _over_tasks(suite, np.log(rows["speed_up"]), rows)
+    return {name: float(np.exp(x)) for name, x in interval._asdict().items()}
 
 
 def _over_tasks(suite: Suite, values: Any, rows: Frame) -> Interval:
@@ -158,7 +164,7 @@ def _tasks(suite: Suite, runs: Frame, scores: Frame) -> dict[str, Any]:
                 column: bootstrap_mean(rows[column].to_numpy(), suite.confidence, suite.num_resamples)._asdict()
                 for column in ("final_train_loss", "final_validation_loss", "final_test_loss", "log_ratio")
             },
-            "speed_up": float(np.exp(np.log(rows["speed_up"]).mean())),
+            "speed_up": float(np.exp(np.log(rows["speed_up"]).mean())) if suite.yardstick_steps else None,
             "seeds_at_target": int(np.isfinite(rows["steps_to_target"]).sum()),
             "learning_rate": rate if np.isfinite(rate) else None,
             "learning_rate_at_grid_edge": bool(in_grid and setting in (0, int(num_settings[name]))),

@@ -61,7 +61,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "seed": "int64",  # of judging
         "log_ratio": "float64",  # log(reference's final training loss / this one's): above 0 is better than it
         "log_ratio_validation": "float64",
-        "speed_up": "float64",  # over Adam at its best constant rate at every length (VeLOdrome)
+        "speed_up": "float64",  # over Adam at its best constant rates (VeLOdrome); NaN without a yardstick
         "area_under_log_curve": "float64",
         "target": "float64",  # smoothed training loss that the tuned reference reaches in three quarters of the steps
         "steps_to_target": "float64",  # inf where it is not reached
