@@ -55,8 +55,8 @@ print("outer steps:", summary.outer_steps)
 # %% [markdown]
 # ## Your training
 #
-# A convolutional net in flax, the same digits, flax's own `TrainState`. The one line is `tx=`: `num_steps` is the length
-# of *your* run, for rules that have a schedule inside.
+# A convolutional net in flax, the same digits, flax's own `TrainState`. The one line is `tx=`: `num_steps` is the
+# length of *your* run, for rules that have a schedule inside.
 
 # %%
 NUM_STEPS = 200
@@ -122,8 +122,8 @@ for rate, losses in zip(rates, adam, strict=True):
 #
 # ## What reads the loss
 #
-# VeLO, Celo, CeloAdam and RNNMLP read the training loss, which `TrainState` does not pass on. Then the update is written
-# out, and `value=loss` costs nothing for the others:
+# VeLO, Celo, CeloAdam and RNNMLP read the training loss, which `TrainState` does not pass on. Then the update is
+# written out, and `value=loss` costs nothing for the others:
 
 # %%
 optimizer = artifact.optimizer(num_steps=NUM_STEPS)

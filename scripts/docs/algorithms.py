@@ -81,7 +81,7 @@ def _page(name: str, algorithm: type) -> str:
     package = path.rpartition(".")[0]
     parts = [
         f"---\ntitle: {name}\n---\n\n# {name}",
-        written.read_text().strip() if written.is_file() else "",
+        as_markdown(written.read_text().strip(), _links(name)) if written.is_file() else "",
         f"## How it works\n\n{as_markdown(_prose(algorithm), _links(name))}",
         f"## In a config\n\n{_config(name, algorithm)}",
         f"## Meta-parameters\n\n{_meta_parameters(algorithm)}" if issubclass(algorithm, Rule) else "",

@@ -8,9 +8,9 @@ from scripts.docs.public import public_names
 
 __all__ = ["DocstringLinks", "as_markdown"]
 
-DOCTEST = re.compile(r"^>>> .*\n?(?:^.*\S.*\n?)*", re.MULTILINE)
+DOCTEST = re.compile(r"^>>> .*(?:\n.*\S.*)*", re.MULTILINE)
 ARXIV = re.compile(r"arXiv:(\d{4}\.\d{5})")
-MENTION = re.compile(r"(?<!`)`(\w+)`(?!`)")
+MENTION = re.compile(r"(?<![`\[])`(\w+)`(?!`)")
 
 
 def as_markdown(text: str, links: dict[str, str]) -> str:
@@ -23,8 +23,8 @@ def as_markdown(text: str, links: dict[str, str]) -> str:
     >>> as_markdown("See `VeLO`, arXiv:2211.09760.", {"VeLO": "(VeLO.md)"})
     'See [`VeLO`](VeLO.md), [arXiv:2211.09760](https://arxiv.org/abs/2211.09760).'
     """
-    fenced = DOCTEST.sub(lambda found: f"```pycon\n{found[0].rstrip()}\n```\n", text)
-    parts = re.split(r"(^```pycon\n.*?^```\n)", fenced, flags=re.DOTALL | re.MULTILINE)
+    fenced = DOCTEST.sub(lambda found: f"```pycon\n{found[0]}\n```", text)
+    parts = re.split(r"(^```pycon\n.*?^```$)", fenced, flags=re.DOTALL | re.MULTILINE)
     return "".join(part if part.startswith("```pycon") else _with_links(part, links) for part in parts)
 
 

@@ -1,10 +1,13 @@
 """Hooks of mkdocs: they add the generated pages to the files and to the navigation."""
 
+import logging
+import re
 import sys
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]  # mkdocs loads this file by its path
@@ -16,6 +19,10 @@ from scripts.docs.tutorials import tutorial_pages, tutorials_nav  # noqa: E402 #
 NAVIGATION = {"algorithms": algorithms_nav, "reference": reference_nav, "tutorials": tutorials_nav}
 PAGES = (tutorial_pages, algorithm_pages, reference_pages)
 MARK = "generated: "
+REQUEST = re.compile(
+    r"""<(?:script|img|iframe)[^>]*\ssrc=["'](?:https?:)?//[^"']*|<link[^>]*href=["'](?:https?:)?//[^"']*"""
+)
+LOG = logging.getLogger("mkdocs.hooks.heurax")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -32,6 +39,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
                 files.remove(written)
             files.append(File.generated(config, path, content=content))
     return files
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Warn, which fails a strict build, where reading a page would load something from elsewhere."""
+    del config  # unused: all pages are alike
+    for request in REQUEST.findall(output):
+        LOG.warning(f"{page.file.src_uri} loads from elsewhere: {request}")
+    return output
 
 
 def _expand(entry: dict) -> dict:
