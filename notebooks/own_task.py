@@ -141,8 +141,8 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained
 for name, lives, theta, colour in (("before", before, fresh, "0.6"), ("after", after, trained, "#00798c")):
     rate = jnp.exp(theta["log_learning_rate"])
     left.plot(lives.loss.mean(0), color=colour, label=f"{name} meta-training: learning rate {rate:.2g}")
-left.set(xlabel="step", ylabel="loss, mean of 32 waves", yscale="log")
-left.legend(frameon=False)
+left.set(xlabel="step", ylabel="loss, mean of 32 waves", yscale="log", ylim=(None, 6))
+left.legend(frameon=False, loc="upper right")
 x = jnp.linspace(-3, 3, 200)
 for index, colour in enumerate(("#d1495b", "#00798c", "#edae49")):
     wave, params = jax.tree.map(lambda leaf, index=index: leaf[index], (after.state.task, after.state.params))
@@ -241,6 +241,10 @@ for name, curve in curves.items():
     print(f"{name}: final return {curve[:, -5:].mean():.1f}")
 
 # %% [markdown]
+# The discovered drift is the worse one here, as in most environments where agents are networks: it has only seen tables
+# (`results/lpo_small/`). To find one for an environment of yours, put it into a config, `--inner.env`, and let
+# `heurax train drifts/lpo_small` search on it.
+#
 # Both live in your own code; nothing has to be registered for Python to use them. To be named in a config, a class goes
 # by its import path (`class_path: my_package.SineWaves`), as long as it can be imported where the run starts.
 # `heurax.tasks` and `heurax.envs` have the contract that the ones here are tested against.

@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
 
 from heurax.inner import SupervisedTraining, train
 from heurax.outer import Descent, OuterOptimizer, PersistentES
@@ -103,7 +104,7 @@ def draw(losses: list[np.ndarray], rates: list[float], colours: dict[str, str]) 
 def _box(
     canvas: Axes, corner: tuple[float, float], width: float, height: float, title: str, text: str, colours: dict
 ) -> None:
-    box = mpl.patches.FancyBboxPatch(
+    box = FancyBboxPatch(
         corner,
         width,
         height,
