@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # heurax in Python
+# # Meta-train your first learned optimizer
 #
 # The pieces behind `heurax train`: a rule, an inner loop that uses it, an estimator of the meta-gradient, an outer loop
 # that descends it. Everything is a frozen dataclass; every function is pure. Here they meta-train four numbers, the

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every check: formatting, lint, types, import layers, tests, notebooks. Works on a fresh machine.
+# Every check: formatting, lint, types, import layers, tests, notebooks, documentation. Works on a fresh machine.
 # Arguments go to pytest, for instance: bash scripts/test.sh -m 'not slow'
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -19,4 +19,5 @@ trap 'rm -rf "$notebooks"' EXIT
 for source in notebooks/*.py; do
     jupytext --quiet --to ipynb --output "$notebooks/$(basename "${source%.py}").ipynb" "$source"
 done
-pytest --nbmake --quiet --override-ini addopts= "$notebooks"
+pytest --nbmake --overwrite --quiet --override-ini addopts= "$notebooks"
+HEURAX_NOTEBOOKS="$notebooks" NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet  # with their outputs, in .cache/site

@@ -1,0 +1,1 @@
+"""The site's generated pages: the reference, the algorithms, the tutorials, what was measured."""
