@@ -5,6 +5,7 @@ estimator), `class_path` names the implementation, short names included, and `in
 """
 
 import contextlib
+import dataclasses
 import difflib
 import importlib
 import inspect
@@ -70,6 +71,7 @@ def read_config(cls: type[T], path: Path | None, overrides: Sequence[str] = ()) 
     parser = jsonargparse.ArgumentParser(exit_on_error=False, add_help=False)
     parser.add_argument("--config", action="config")
     parser.add_class_arguments(cls)
+    parser.set_defaults(_plain_sequences(cls))
     arguments = [*(["--config", str(path)] if path is not None else []), *overrides]
     stderr = io.StringIO()  # jsonargparse may print a usage line there before it raises
     try:
@@ -95,6 +97,16 @@ def first_difference(ours: Any, theirs: Any, path: str = "") -> tuple[str, Any, 
                 return found
         return None
     return None if ours == theirs else (path, ours, theirs)
+
+
+def _plain_sequences(cls: type) -> dict[str, Any]:
+    """Defaults that are sequences of dataclasses, as dictionaries: jsonargparse cannot write such instances."""
+    defaults = {name: parameter.default for name, parameter in inspect.signature(cls).parameters.items()}
+    return {
+        name: [dataclasses.asdict(each) for each in default]
+        for name, default in defaults.items()
+        if isinstance(default, tuple) and default and all(map(dataclasses.is_dataclass, default))
+    }
 
 
 def _explain(cls: type, message: str) -> str:

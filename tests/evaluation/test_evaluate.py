@@ -6,8 +6,10 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from heurax.cli import main
+from heurax.config import read_config
 from heurax.errors import HeuraxError
 from heurax.evaluation import EvaluationConfig, bootstrap_mean, evaluate
 from heurax.rules import OptaxOptimizer, Scalar
@@ -114,3 +116,8 @@ def test_command_line_writes_everything_and_protects_it(tmp_path, capsys):
     assert {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()} == before
     assert main([*command, "--num_seeds", "four"]) == 2
     assert "num_seeds must be int, got four" in capsys.readouterr().err
+
+
+def test_the_default_config_is_written_in_full():
+    text = read_config(EvaluationConfig, None)[1]
+    assert [each["init_args"]["name"] for each in yaml.safe_load(text)["baselines"]] == ["sgd", "adam", "adamw"]
