@@ -66,7 +66,8 @@ for axes in (left, right):
 
 # %% [markdown]
 # Those at the bottom see one window and forget what came before. On the first problem they keep the direction of the
-# gradient and lose only most of its length, at a ten-thousandth of the noise. On the second they point backwards.
+# gradient and lose most of its length, but their noise is far smaller: the axis is logarithmic. On the second problem
+# they point backwards.
 # `GuidedES` is right of 0 on the second, because it does not estimate a length at all.
 #
 # ## What it means for meta-training
@@ -85,10 +86,10 @@ figure, panels = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
 for axes, (problem, (title, _, _)) in zip(panels, looks.items(), strict=True):
     for name, colour in shown.items():
         row = problems[problem][name]
-        curves = np.array(row["curves"])
-        axes.plot(row["curve_inner_steps"], np.exp(np.log(curves).mean(0)), color=colour, label=name)
-        axes.fill_between(row["curve_inner_steps"], curves.min(0), curves.max(0), color=colour, alpha=0.15, lw=0)
-    axes.set(xlabel="inner steps", yscale="log", title=title)
+        steps, curves = np.array(row["curve_inner_steps"]) / 1000, np.array(row["curves"])
+        axes.plot(steps, np.exp(np.log(curves).mean(0)), color=colour, label=name)
+        axes.fill_between(steps, curves.min(0), curves.max(0), color=colour, alpha=0.15, lw=0)
+    axes.set(xlabel="thousands of inner steps", yscale="log", title=title)
     axes.spines[["top", "right"]].set_visible(False)
 panels[0].axhline(record["references"]["learned_optimizer"]["Adam, tuned"], color="0.6", ls=":", lw=1)
 panels[0].set_ylabel("meta-loss: three seeds and their mean")

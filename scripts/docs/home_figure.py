@@ -31,9 +31,9 @@ COLOURS = {
 
 def measure() -> tuple[list[np.ndarray], list[float]]:
     """Losses of sixteen lifetimes, and the learning rate, after each number of outer steps."""
-    inner = SupervisedTraining(LearnableAdam(learning_rate=1e-3), Quadratic(dimension=10), num_steps=60)
+    inner = SupervisedTraining(LearnableAdam(learning_rate=1e-3), Quadratic(dimension=10), num_steps=25)
     outer = Descent(
-        PersistentES(num_tasks=32, window=10, sigma=0.03),
+        PersistentES(num_tasks=32, window=5, sigma=0.03),
         OuterOptimizer(learning_rate=0.1, warmup_steps=0),
         num_steps=STEPS[-1],
     )
@@ -75,9 +75,9 @@ def draw(losses: list[np.ndarray], rates: list[float], colours: dict[str, str]) 
     )
     for index, (panel, rate) in enumerate(zip(losses, rates, strict=True)):
         axes = figure.add_axes((0.245 + 0.182 * index, 0.395, 0.15, 0.33))
-        axes.semilogy(panel.T, color=colours["accent"], lw=0.8, alpha=0.45)
-        axes.semilogy(panel.mean(0), color=colours["ink"], lw=1.8)
-        axes.set_ylim(min(x.min() for x in losses) * 0.7, max(x.max() for x in losses) * 1.4)
+        axes.plot(panel.T, color=colours["accent"], lw=0.8, alpha=0.45)
+        axes.plot(panel.mean(0), color=colours["ink"], lw=1.8)
+        axes.set_ylim(0, max(x.max() for x in losses) * 1.05)
         title = f"{STEPS[index]} outer steps" if index else "before"
         axes.set_title(f"{title}\nlearning rate {rate:.2g}", fontsize=9, color=colours["ink"])
         axes.tick_params(which="both", left=False, bottom=False, labelleft=False, labelbottom=False)

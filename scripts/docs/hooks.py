@@ -16,7 +16,21 @@ from scripts.docs.algorithms import algorithm_pages, algorithms_nav  # noqa: E40
 from scripts.docs.reference import reference_nav, reference_pages  # noqa: E402 # likewise
 from scripts.docs.tutorials import tutorial_pages, tutorials_nav  # noqa: E402 # likewise
 
-NAVIGATION = {"algorithms": algorithms_nav, "reference": reference_nav, "tutorials": tutorials_nav}
+LAST_GUIDE = "guides/coming-from.md"
+
+
+def guides_nav() -> list[str]:
+    """All guides, by name; the one for readers from elsewhere last."""
+    guides = {f"guides/{path.name}" for path in (ROOT / "docs" / "guides").glob("*.md")}
+    return [*sorted(guides - {LAST_GUIDE}), LAST_GUIDE]
+
+
+NAVIGATION = {
+    "algorithms": algorithms_nav,
+    "guides": guides_nav,
+    "reference": reference_nav,
+    "tutorials": tutorials_nav,
+}
 PAGES = (tutorial_pages, algorithm_pages, reference_pages)
 MARK = "generated: "
 REQUEST = re.compile(
