@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 
 from heurax.analysis.bands import curve_bands, thinned
 from heurax.analysis.style import INK, band, legend, line_styles, log_axis, new_figure
-from heurax.evaluation import smoothed
 
 __all__ = ["curves_figure", "tuning_figure", "training_figure"]
 
@@ -17,7 +16,7 @@ def training_figure(
 ) -> Figure:
     """A meta-training metric over outer steps.
 
-    Where a group has one run, its values are drawn faintly, and in full their moving average; where it has several,
+    Where a group has one run, its values are drawn faintly, and in full their moving mean, over a twentieth of them; where it has several,
     such as seeds, their mean and its 95% bootstrap interval.
 
     Args:
@@ -50,7 +49,8 @@ def training_figure(
             many = len(curve) > 20
             axes.plot(curve["step"], curve[value], color=style["color"], alpha=0.35 if many else 1.0, lw=0.8)
             if many:
-                axes.plot(curve["step"], smoothed(curve[value].to_numpy(), 0.9), label=name, **style)
+                smooth = curve[value].rolling(max(len(curve) // 20, 3), center=True, min_periods=1).mean()
+                axes.plot(curve["step"], smooth, label=name, **style)
             shown.append(curve[value])
     _vertical(axes, pd.concat(shown) if shown else pd.Series(dtype=float))
     axes.set(xlabel="outer step", ylabel=label or value.replace("_", " "))
@@ -79,7 +79,7 @@ def curves_figure(curves: pd.DataFrame, label: str = "training loss (batch)") ->
         axes.plot(curve["step"], curve["mean"], label=name, lw=2.2 if place == 0 else 1.4, zorder=3 - place, **style)
     _vertical(axes, curves["mean"])
     axes.set(xlabel="inner step", ylabel=label)
-    legend(axes, columns=3)
+    legend(axes)
     return figure
 
 
@@ -119,7 +119,7 @@ def tuning_figure(finals: pd.DataFrame, value: str = "final_train_loss", label: 
     if len(rates):
         log_axis(axes, "x", rates.min(), rates.max())
     axes.set(xlabel="learning rate", ylabel=label)
-    legend(axes, columns=3)
+    legend(axes)
     return figure
 
 

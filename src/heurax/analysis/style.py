@@ -12,15 +12,40 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-__all__ = ["COLORS", "INK", "band", "legend", "line_styles", "log_axis", "new_figure"]
+__all__ = [
+    "COLORS",
+    "DIVERGING",
+    "INK",
+    "SEQUENTIAL",
+    "band",
+    "color_bar",
+    "legend",
+    "line_styles",
+    "log_axis",
+    "new_figure",
+    "ordered_colors",
+    "title",
+]
 
 COLORS = ("#dd6611", "#0077bb", "#889977", "#8822ff", "#cc0033", "#885577")
 """Orange, blue, sage, violet, crimson, mauve: their smallest CIE76 distance is 24, also under colour-blindness."""
 
 INK = "#737373"
+"""Of text, axes and grids."""
+
+SEQUENTIAL = LinearSegmentedColormap.from_list("heurax_sequential", [to_rgba(COLORS[0], 0.0), to_rgba(COLORS[0])])
+"""Of heat-maps: nothing at 0, so that the page shows through, to orange."""
+
+DIVERGING = LinearSegmentedColormap.from_list(
+    "heurax_diverging",
+    [(0.0, to_rgba(COLORS[1])), (0.5, to_rgba(COLORS[1], 0.0)), (0.5, to_rgba(COLORS[0], 0.0)), (1.0, to_rgba(COLORS[0]))],
+)
+"""Of heat-maps with two signs: blue, nothing around 0, orange."""
+
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 
 WIDTH, HEIGHT = 4.8, 3.3
@@ -92,19 +117,70 @@ def line_styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
     return {name: {"color": color, "linestyle": dash} for name, (dash, color) in zip(names, looks, strict=False)}
 
 
+def ordered_colors(values: Iterable[float]) -> list[str]:
+    """Colours of numbers that have an order: blue for the lowest below 0, ink at 0, orange for the highest.
+
+    >>> ordered_colors([-1.0, 0.0, 1.0])
+    ['#0077bb', '#737373', '#dd6611']
+    """
+    values = np.asarray(list(values), float)
+    limit = max(np.abs(values).max(), 1e-30)
+    ends = {-1.0: COLORS[1], 0.0: INK, 1.0: COLORS[0]}
+    channels = np.array([to_rgb(color) for color in ends.values()]).T
+    mixed = np.stack([np.interp(values / limit, list(ends), channel) for channel in channels], axis=1)
+    return [to_hex(color) for color in mixed]
+
+
 def band(axes: Axes, x: Any, low: Any, high: Any, color: str) -> None:
     """Shade an interval around a line."""
     axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
 
 
-def legend(axes: Axes, columns: int = 2) -> None:
-    """Name the lines above the panel, where they hide nothing; a single line needs no name."""
+def legend(axes: Axes, heading: str = "") -> None:
+    """Name the lines above the panel, where they hide nothing; a single line needs no name.
+
+    Args:
+        axes: a panel, whose lines have labels.
+        heading: what the names are names of, where they do not say so.
+    """
     handles, labels = axes.get_legend_handles_labels()
-    if len(labels) > 1:
-        with matplotlib.rc_context(STYLE):
-            figure = axes.get_figure()
-            assert isinstance(figure, Figure)
-            figure.legend(handles, labels, loc="outside upper left", ncols=columns, handlelength=1.6, columnspacing=1.2)
+    if len(labels) < 2:
+        return
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    room = 11 * figure.get_figwidth()  # in characters, of which a line and the space around it take five
+    columns = len(labels)
+    while columns > 1 and columns * (max(map(len, labels)) + 5) > room and sum(len(x) + 5 for x in labels) > room:
+        columns -= 1
+    columns = -(-len(labels) // -(-len(labels) // columns))  # rows as even as can be
+    with matplotlib.rc_context(STYLE):
+        named = figure.legend(
+            handles,
+            labels,
+            title=heading or None,
+            loc="outside upper left",
+            ncols=columns,
+            alignment="left",
+            handlelength=1.5,
+            columnspacing=1.1,
+        )
+        named.get_title().set_fontsize(9)
+
+
+def title(axes: Axes, text: str) -> None:
+    """Say what one of several panels shows."""
+    with matplotlib.rc_context(STYLE):
+        axes.set_title(text)
+
+
+def color_bar(axes: Axes, image: Any, extend: str) -> None:
+    """The scale of a heat-map, beside its panel."""
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    with matplotlib.rc_context(STYLE):
+        bar = figure.colorbar(image, ax=axes, extend=extend, format="%.2g")
+    bar.solids.set_rasterized(True)  # else its translucent steps overlap in an SVG
+    bar.outline.set_visible(False)
 
 
 def log_axis(axes: Axes, axis: str, low: float, high: float) -> None:
