@@ -12,6 +12,8 @@ from heurax.errors import HeuraxError
 
 __all__ = ["EvaluationData", "load_evaluation"]
 
+SUMMARY = {"learned", "baselines", "best_baseline", "paired_difference", "seeds_won", "num_seeds", "num_steps"}
+
 
 @dataclass(frozen=True)
 class EvaluationData:
@@ -54,7 +56,7 @@ def load_evaluation(path: str | os.PathLike[str]) -> EvaluationData:
     require_directory(path, "evaluation", "evaluation.json")
     summary = read_json(path / "evaluation.json")
     identity = summary.pop("identity", None)
-    if not isinstance(identity, dict) or "config" not in identity or "learned" not in summary:
+    if not isinstance(identity, dict) or "config" not in identity or not SUMMARY <= summary.keys():
         raise HeuraxError(f"there is no evaluation at {path}: its evaluation.json is not heurax's")
     config = identity.pop("config")
     finals = read_table(path / "evaluation.csv", ("optimizer", "learning_rate", "seed", "final_train_loss"))

@@ -72,7 +72,10 @@ def load_run(path: str | os.PathLike[str]) -> RunData:
         raise HeuraxError(f"{log} is damaged: a record has no step")
     metrics = pd.DataFrame(records, columns=None if records else ["step", "meta_loss"])
     numbers = metrics.columns.difference(["step"])
-    metrics[numbers] = metrics[numbers].astype("float64")
+    try:
+        metrics[numbers] = metrics[numbers].astype("float64")
+    except (TypeError, ValueError) as error:
+        raise HeuraxError(f"{log} is damaged: it has a metric that is no number") from error
     return RunData(path, metrics, config, read_json(summary) if summary.is_file() else {})
 
 

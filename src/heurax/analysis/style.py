@@ -79,7 +79,7 @@ STYLE: dict[str, Any] = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
-    "axes.unicode_minus": True,
+    "text.parse_math": False,  # names come from outside, and may have a dollar in them
 }
 
 

@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 import xml.etree.ElementTree as ET
 
 import matplotlib
@@ -33,7 +34,9 @@ def inline_svg(figure: Figure, label: str, prefix: str) -> str:
         Markup, in which everything that came from outside is escaped.
     """
     file = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": prefix}):
+    settings = {"svg.fonttype": "none", "svg.hashsalt": prefix, "text.parse_math": False}
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)  # the page's font may have it
         figure.savefig(file, format="svg", transparent=True, dpi=RASTER_DPI, metadata={"Date": None})
     root = ET.fromstring(file.getvalue())
     for parent in root.iter():

@@ -46,7 +46,7 @@ def parallel_figure(
         for at, text in ticks:
             axes.plot([place - 0.025, place], [at, at], color=INK, lw=0.8)
             above = "center" if place == 0 else "top" if at == 0 else "bottom"  # where lines end, beside them
-            axes.text(place - 0.04, at, text, ha="right", va=above, fontsize=8.5, color=INK)
+            axes.text(place - 0.04, at, text, ha="right", va=above, fontsize=8.5, color=INK, parse_math=False)
     lines = np.stack(heights, axis=1)
     for line, chosen in sorted(zip(lines, best, strict=True), key=lambda pair: bool(pair[1])):
         look: dict[str, Any] = {"color": BEST, "lw": 2.2} if chosen else {"color": OTHERS, "lw": 0.9, "alpha": 0.55}
@@ -82,7 +82,7 @@ def response_figure(trials: pd.DataFrame, field: str, label: str = "metric") -> 
         line = {"linestyle": "none", "marker": "_", "ms": 22, "mew": 2.2} if names else {"marker": "_", "ms": 9}
         axes.plot(means.index, means, color=BEST, label="mean", **line)
     if names:
-        axes.set_xticks(range(len(names)), names)
+        axes.set_xticks(range(len(names)), names, parse_math=False)
         axes.set_xlim(-0.5, len(names) - 0.5)
     elif _logarithmic(x):
         log_axis(axes, "x", x.min(), x.max())

@@ -90,4 +90,4 @@ def _trials(sweep: SweepData) -> list[Block]:
 
 def _again(sweep: SweepData) -> list[Block]:
     config = sweep.path / "sweep.yaml"
-    return [Code(command("heurax", "sweep", config, "--sweep_dir", f"runs/{sweep.path.resolve().name}-again"))]
+    return [Code(command("heurax", "sweep", config, "--out", f"runs/{sweep.path.resolve().name}-again"))]
