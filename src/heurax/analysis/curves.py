@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from heurax.analysis.bands import curve_bands, thinned
-from heurax.analysis.style import INK, band, legend, line_styles, log_axis, new_figure
+from heurax.analysis.style import INK, band, legend, line_styles, log_axis, new_figure, steps_axis
 
 __all__ = ["curves_figure", "tuning_figure", "training_figure"]
 
@@ -47,13 +47,16 @@ def training_figure(
             curve = thinned(rows[["step", value]].sort_values("step"))
             curve = curve[np.isfinite(curve[value])]
             many = len(curve) > 20
-            axes.plot(curve["step"], curve[value], color=style["color"], alpha=0.35 if many else 1.0, lw=0.8)
-            if many:
+            if not many:
+                axes.plot(curve["step"], curve[value], marker="o", ms=3.5, label=name, **style)
+            else:
+                axes.plot(curve["step"], curve[value], color=style["color"], alpha=0.35, lw=0.8)
                 smooth = curve[value].rolling(max(len(curve) // 20, 3), center=True, min_periods=1).mean()
                 axes.plot(curve["step"], smooth, label=name, **style)
             shown.append(curve[value])
     _vertical(axes, pd.concat(shown) if shown else pd.Series(dtype=float))
-    axes.set(xlabel="outer step", ylabel=label or value.replace("_", " "))
+    steps_axis(axes, "outer step")
+    axes.set_ylabel(label or value.replace("_", " "))
     legend(axes)
     return figure
 
@@ -78,7 +81,8 @@ def curves_figure(curves: pd.DataFrame, label: str = "training loss (batch)") ->
         band(axes, curve["step"], curve["low"], curve["high"], style["color"])
         axes.plot(curve["step"], curve["mean"], label=name, lw=2.2 if place == 0 else 1.4, zorder=3 - place, **style)
     _vertical(axes, curves["mean"])
-    axes.set(xlabel="inner step", ylabel=label)
+    steps_axis(axes, "inner step")
+    axes.set_ylabel(label)
     legend(axes)
     return figure
 

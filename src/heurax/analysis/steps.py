@@ -14,7 +14,7 @@ from jaxtyping import Array, Key
 from matplotlib.figure import Figure
 
 from heurax.analysis.bands import curve_bands, thinned
-from heurax.analysis.style import band, legend, line_styles, log_axis, new_figure
+from heurax.analysis.style import band, legend, line_styles, log_axis, new_figure, steps_axis
 from heurax.inner import SupervisedTraining
 from heurax.outer import Descent, OuterLoop
 from heurax.outer.estimators.evolutionary import EvolutionaryEstimator
@@ -134,7 +134,8 @@ def step_size_figure(
         lowest, highest = min(lowest, bands["mean"].min()), max(highest, bands["mean"].max())
     if lowest > 0 and highest > 10 * lowest:
         log_axis(axes, "y", lowest, highest)
-    axes.set(xlabel="inner step", ylabel=label)
+    steps_axis(axes, "inner step")
+    axes.set_ylabel(label)
     legend(axes)
     return figure
 
@@ -180,5 +181,5 @@ def schedule_figure(table: pd.DataFrame) -> Figure:
         axes.plot(table["step"], table[name], **style)
         axes.set(ylabel=str(name).replace("_", " "))
         axes.set_ylim(0, 1.08 * table[name].max())
-    panels[-1, 0].set_xlabel("outer step")
+    steps_axis(panels[-1, 0], "outer step")
     return figure

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb, to_rgba
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 __all__ = [
     "COLORS",
@@ -28,6 +28,7 @@ __all__ = [
     "log_axis",
     "new_figure",
     "ordered_colors",
+    "steps_axis",
     "title",
 ]
 
@@ -171,6 +172,12 @@ def title(axes: Axes, text: str) -> None:
     """Say what one of several panels shows."""
     with matplotlib.rc_context(STYLE):
         axes.set_title(text)
+
+
+def steps_axis(axes: Axes, label: str) -> None:
+    """A horizontal axis that counts."""
+    axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True))
+    axes.set_xlabel(label)
 
 
 def color_bar(axes: Axes, image: Any, extend: str) -> None:

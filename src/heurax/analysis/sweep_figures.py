@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from heurax.analysis.bands import curve_bands, thinned
-from heurax.analysis.style import COLORS, INK, band, legend, log_axis, new_figure
+from heurax.analysis.style import COLORS, INK, band, legend, log_axis, new_figure, steps_axis
 
 __all__ = ["importance_figure", "parallel_figure", "response_figure", "trials_figure"]
 
@@ -144,7 +144,8 @@ def trials_figure(metrics: pd.DataFrame, best_point: int, value: str = "meta_los
     axes.plot(bands["step"], bands["mean"], color=BEST, lw=2.0, label="best point")
     if _logarithmic(rows[value].to_numpy(float)):
         log_axis(axes, "y", rows[value].min(), rows[value].max())
-    axes.set(xlabel="outer step", ylabel=value.replace("_", " "))
+    steps_axis(axes, "outer step")
+    axes.set_ylabel(value.replace("_", " "))
     legend(axes)
     return figure
 

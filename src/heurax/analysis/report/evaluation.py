@@ -8,10 +8,10 @@ import yaml
 
 from heurax.analysis.curves import curves_figure, tuning_figure
 from heurax.analysis.evaluations import EvaluationData, load_evaluation
-from heurax.analysis.report.page import Block, Code, Facts, Note, Page, Picture, Section, Table
+from heurax.analysis.report.page import Block, Code, Facts, Page, Picture, Section, Table
 from heurax.analysis.report.parts import command, configuration, interval
 
-__all__ = ["evaluation_page", "evaluation_sections"]
+__all__ = ["evaluation_page", "evaluation_sections", "verdict"]
 
 
 def evaluation_page(path: Path) -> Page:
@@ -32,14 +32,13 @@ def evaluation_page(path: Path) -> Page:
         ],
         large=True,
     )
-    return Page("Evaluation", path.resolve().name, _verdict(summary), facts, evaluation_sections(evaluation))
+    return Page("Evaluation", path.resolve().name, verdict(evaluation), facts, evaluation_sections(evaluation))
 
 
 def evaluation_sections(evaluation: EvaluationData) -> list[Section]:
     """What an evaluation found, how it was done, and how to do it again."""
     summary, identity = evaluation.summary, evaluation.identity
     found: list[Block] = [
-        Note(_verdict(summary)),
         Picture(
             f"Training loss of each step's batch: the learned optimizer and every baseline at its best learning rate, "
             f"means of {summary['num_seeds']} held-out seeds and their bootstrap intervals.",
@@ -67,7 +66,9 @@ def evaluation_sections(evaluation: EvaluationData) -> list[Section]:
     ]
 
 
-def _verdict(summary: dict[str, Any]) -> str:
+def verdict(evaluation: EvaluationData) -> str:
+    """The paired difference in a sentence."""
+    summary = evaluation.summary
     difference, best = summary["paired_difference"], summary["best_baseline"]
     if difference["high"] < 0:
         judgement = "the learned optimizer ends lower"

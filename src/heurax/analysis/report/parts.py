@@ -8,7 +8,7 @@ import pandas as pd
 
 from heurax.analysis.report.page import Block, Facts, Note, Table, format_value
 
-__all__ = ["command", "configuration", "interval", "provenance"]
+__all__ = ["command", "configuration", "duration", "interval", "provenance"]
 
 
 def configuration(fields: Mapping[str, Any]) -> list[Block]:
@@ -36,6 +36,19 @@ def command(*words: Any) -> str:
     "heurax train 'my runs/config.yaml'"
     """
     return shlex.join(map(str, words))
+
+
+def duration(seconds: float | None) -> str | None:
+    """A time in the unit that suits it.
+
+    >>> duration(90.0), duration(900.0), duration(9000.0)
+    ('90 s', '15 min', '2.5 h')
+    """
+    if seconds is None:
+        return None
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def interval(record: Mapping[str, float] | None, form: str = ".4f") -> str:

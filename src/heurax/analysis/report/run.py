@@ -1,6 +1,8 @@
 """The report of a meta-training run."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -10,9 +12,9 @@ from heurax import artifacts
 from heurax.analysis.curves import training_figure
 from heurax.analysis.drifts import drift_figure, published_drifts
 from heurax.analysis.evaluations import load_evaluation
-from heurax.analysis.report.evaluation import evaluation_sections
+from heurax.analysis.report.evaluation import evaluation_sections, verdict
 from heurax.analysis.report.page import Block, Code, Facts, Note, Page, Picture, Section, Table, format_value
-from heurax.analysis.report.parts import command, configuration, provenance
+from heurax.analysis.report.parts import command, configuration, duration, provenance
 from heurax.analysis.runs import RunData, load_run
 from heurax.analysis.steps import schedule_figure, schedule_table
 from heurax.analysis.updates import update_figure, update_table
@@ -49,7 +51,9 @@ def run_page(path: Path) -> Page:
     if (path / "artifact" / "rule.json").is_file():
         sections.append(Section("The rule", _rule(path)))
     if (path / "evaluation.json").is_file():
-        sections += evaluation_sections(load_evaluation(path))
+        evaluation = load_evaluation(path)
+        found, *rest = evaluation_sections(evaluation)
+        sections += [replace(found, blocks=[Note(verdict(evaluation)), *found.blocks]), *rest]
     sections.append(Section("Schedules", _schedules(path)))
     sections.append(Section("Configuration", configuration(run.fields), folded=True))
     sections.append(Section("Where it comes from", provenance(run.provenance, run.seed)))
@@ -69,17 +73,19 @@ def _lead(run: RunData) -> str:
 
 def _facts(run: RunData) -> Facts:
     summary, total = run.summary, run.fields.get("outer.num_steps")
-    last = run.metrics["meta_loss"].dropna() if "meta_loss" in run.metrics else pd.Series(dtype=float)
+    losses = run.metrics["meta_loss"] if "meta_loss" in run.metrics else pd.Series(dtype=float)
     made = summary.get("outer_steps", int(run.metrics["step"].max()) if len(run.metrics) else 0)
     steps = f"{format_value(made)} of {format_value(total)}" if total != made else format_value(made)
-    pairs = [("outer steps", steps), ("meta-loss at the end", float(last.iloc[-1]) if len(last) else None)]
-    if len(last):
-        pairs.append(("lowest meta-loss", float(last.min())))
+    pairs: list[tuple[str, Any]] = [("outer steps", steps)]
+    if len(losses):
+        last = float(losses.iloc[-1])
+        pairs += [("meta-loss at the end", last if np.isfinite(last) else "not finite")]
+        pairs += [("lowest meta-loss", float(losses.min()))]
     if summary:
         pairs += [
             ("inner steps", summary.get("inner_steps")),
             ("inner steps a second", round(summary.get("inner_steps_per_second") or 0)),
-            ("training time", _duration(summary.get("run_seconds"))),
+            ("training time", duration(summary.get("run_seconds"))),
             ("memory of a device", _megabytes(summary.get("memory_bytes_per_device"))),
         ]
     return Facts(pairs, large=True)
@@ -143,14 +149,6 @@ def _again(run: RunData) -> list[Block]:
         Code(command("heurax", "train", run.path / "config.yaml", "--run_dir", f"runs/{directory}-again")),
         Note("The same seed on the same versions and devices gives the same numbers."),
     ]
-
-
-def _duration(seconds: float | None) -> str | None:
-    if seconds is None:
-        return None
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _megabytes(size: float | None) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from heurax.analysis.report.page import Block, Code, Facts, Note, Page, Picture, Section, Table, format_value
-from heurax.analysis.report.parts import command, configuration
+from heurax.analysis.report.parts import command, configuration, duration
 from heurax.analysis.sweep_figures import importance_figure, parallel_figure, response_figure, trials_figure
 from heurax.analysis.sweeps import SweepData, load_sweep
 from heurax.sweeps import STATUSES
@@ -54,7 +54,7 @@ def _facts(sweep: SweepData) -> Facts:
     pairs += [(status, int(counts[status])) for status in STATUSES if status in counts]
     if len(sweep.ranked):
         pairs.append((f"best {_metric(sweep)}", float(sweep.ranked["metric"].iloc[0])))
-    return Facts([*pairs, ("hours of all trials", float(sweep.trials["seconds"].sum()) / 3600)], large=True)
+    return Facts([*pairs, ("time of all trials", duration(float(sweep.trials["seconds"].sum())))], large=True)
 
 
 def _found(sweep: SweepData) -> list[Block]:
