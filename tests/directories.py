@@ -1,6 +1,7 @@
 """Directories as `heurax train`, `heurax evaluate` and `heurax sweep` leave them, made by hand: small, and known."""
 
 import functools
+import itertools
 import json
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pandas as pd
 
 from heurax import artifacts
 from heurax.config import read_config
+from heurax.evaluation.tables import SCHEMAS
+from heurax.evaluation.tables import write_table as write_suite_table
 from heurax.rules import LearnableSGD
 from heurax.runs import TrainConfig
 from heurax.sweeps import SweepTable, TrialRecord, write_table
@@ -96,9 +99,61 @@ def make_evaluation(directory: Path, baseline="adam"):
         "seeds_won": 2,
         "num_seeds": 2,
         "num_steps": 3,
-        "identity": {"artifact": "artifact", "theta_sha256": "0" * 64, "config": {"num_steps": 3, "baselines": [baseline]}},
+        "identity": {
+            "artifact": "artifact",
+            "theta_sha256": "0" * 64,
+            "config": {"num_steps": 3, "baselines": [baseline]},
+        },
     }
     (directory / "evaluation.json").write_text(json.dumps(summary))
+    return directory
+
+
+def make_suite(directory: Path):
+    """A learned optimizer and AdamW on two tasks, for two horizons: 2 seeds, 3 points."""
+    directory.mkdir(parents=True)
+    runs, curves, scores, profiles, costs = [], [], [], [], []
+    half = {"learned": 0.5, "adamw": 1.0}
+    for task, steps, name, seed in itertools.product("ab", (100, 200), half, (0, 1)):
+        key = {"task": task, "num_steps": steps, "optimizer": name, "seed": seed}
+        trained = {"stage": "judging", "setting": 0, "learning_rate": 0.01}
+        losses = dict.fromkeys([f"final_{split}_loss" for split in ("train", "validation", "test")], 0.2 * half[name])
+        others = {"initial_train_loss": 2.0, "smoothed_train_loss": 0.2, "hyper_parameters": "{}", "diverged": False}
+        runs.append(key | trained | losses | others | {"area_under_log_curve": 0.0, "chosen": True})
+        curves += [key | trained | {"step": s, "loss": half[name], "smoothed": half[name] / s} for s in (1, 2, 3)]
+        ratios = {"log_ratio": 0.5 if name == "learned" else 0.0, "log_ratio_validation": 0.0}
+        reached = {"speed_up": 1.0, "area_under_log_curve": 0.0, "target": 0.3, "steps_to_target": 50.0}
+        scores.append(key | ratios | reached)
+    for steps, (place, name), tau in itertools.product((100, 200), enumerate(half), (1.0, 2.0)):
+        profiles.append({"num_steps": steps, "optimizer": name, "tau": tau, "fraction": 1.0 - place * (2 - tau)})
+    for task, name in itertools.product("ab", half):
+        numbers = {column: 1 for column, kind in SCHEMAS["costs"].items() if kind != "string"}
+        costs.append({"task": task, "optimizer": name, **numbers})
+    tables = {"runs": runs, "curves": curves, "scores": scores, "profiles": profiles, "costs": costs}
+    for table, rows in tables.items():
+        write_suite_table(directory, table, pd.DataFrame(rows))
+
+    def interval(mean, spread=0.1):
+        return {"mean": mean, "low": mean - spread, "high": mean + spread}
+
+    def scored(name):
+        mean = 0.5 if name == "learned" else 0.0
+        numbers = {score: interval(mean) for score in ("log_ratio", "log_ratio_validation", "speed_up")}
+        return numbers | {"profile_score": 0.5, "tasks_better": 2 if mean else 0, "num_tasks": 2}
+
+    def ended(name):
+        loss = {"mean": 0.2 * half[name], "low": 0.1 * half[name], "high": 0.4 * half[name]}
+        return {"final_train_loss": loss, "log_ratio": interval(0.5), "learning_rate_at_grid_edge": True}
+
+    summary = {
+        "status": "finished",
+        "reference": "adamw",
+        "horizons": {str(steps): {name: scored(name) for name in half} for steps in (100, 200)},
+        "tasks": {task: {str(steps): {name: ended(name) for name in half} for steps in (100, 200)} for task in "ab"},
+        "costs": {name: {"flops_per_step": 2.0, "bytes_per_lifetime": 1.5} for name in half},
+        "identity": {"artifact": "quickstart", "theta_sha256": "0" * 64, "config": {"tasks": ["a", "b"]}},
+    }
+    (directory / "suite.json").write_text(json.dumps(summary))
     return directory
 
 

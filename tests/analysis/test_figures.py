@@ -3,16 +3,19 @@
 import numpy as np
 import pandas as pd
 import pytest
-from directories import make_evaluation, make_sweep
 
+from directories import make_evaluation, make_sweep
 from heurax.analysis import (
     curve_bands,
     curves_figure,
     importance_figure,
+    interval_figure,
+    interval_table,
     load_evaluation,
     load_sweep,
     parallel_figure,
     profile_figure,
+    profile_table,
     response_figure,
     schedule_figure,
     schedule_table,
@@ -44,7 +47,9 @@ def test_bands_are_those_of_the_bootstrap():
     row = curve_bands(pd.concat([frame, pd.DataFrame({"step": [2, 2], "loss": [np.nan, 3.0]})]), "loss")
     assert row[["step", "mean", "num_seeds"]].values.tolist() == [[1, 2.5, 4], [2, 3.0, 1]]
     index = np.random.default_rng(0).integers(4, size=(1000, 4))
-    np.testing.assert_allclose(row.loc[0, ["low", "high"]].astype(float), np.quantile(values[index].mean(1), [0.025, 0.975]))
+    np.testing.assert_allclose(
+        row.loc[0, ["low", "high"]].astype(float), np.quantile(values[index].mean(1), [0.025, 0.975])
+    )
     assert row.loc[1, ["low", "high"]].tolist() == [3.0, 3.0]
     with pytest.raises(ValueError, match=r"confidence must be in \(0, 1\), got 1"):
         curve_bands(frame, "loss", confidence=1)
@@ -151,12 +156,24 @@ def test_what_cannot_be_drawn_of_a_sweep_is_refused():
 
 
 def test_profiles_are_staircases(tmp_path):
-    figure = profile_figure(performance_profile(np.array([[1.0, 1.0], [2.0, 3.0]])), ["learned", "adam"])
+    profile = performance_profile(np.array([[1.0, 1.0], [2.0, 3.0]]))
+    figure = profile_figure(profile_table(profile, ["learned", "adam"]))
     assert lines(figure)["adam"].get_ydata().tolist() == [0.0, 0.5, 1.0, 1.0]
     assert lines(figure)["adam"].get_drawstyle() == "steps-post"
     assert drawn(figure, tmp_path)
     with pytest.raises(ValueError, match="names must be as many as the profile has optimizers, 2"):
-        profile_figure(performance_profile(np.ones((2, 1))), ["learned"])
+        profile_table(profile, ["learned"])
+
+
+def test_intervals_stand_in_order(tmp_path):
+    rows = {name: {"score": {"mean": mean, "low": mean - 1, "high": mean + 2}} for name, mean in (("a", 3), ("$b$", 1))}
+    figure = interval_figure(interval_table(rows, "score"), "score", highlight="a")
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["$b$", "a"]
+    assert [line.get_xdata().tolist() for line in figure.axes[0].lines[1::2]] == [[0, 3], [2, 5]]
+    assert [line.get_color() for line in figure.axes[0].lines[2::2]] == [COLORS[1], COLORS[0]]
+    assert drawn(figure, tmp_path)
+    with pytest.raises(ValueError, match="rows must be at least one, got none"):
+        interval_figure(interval_table({}, "score"), "score")
 
 
 def test_schedules_are_those_of_the_outer_loop(tmp_path):

@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from directories import make_evaluation, make_run, make_sweep
 
-from heurax.analysis import load_evaluation, load_run, load_sweep, stack_runs
+from directories import make_evaluation, make_run, make_suite, make_sweep
+from heurax.analysis import load_evaluation, load_run, load_suite, load_sweep, stack_runs
 from heurax.errors import HeuraxError
 
-LOADERS = {"run": load_run, "evaluation": load_evaluation, "sweep": load_sweep}
+LOADERS = {"run": load_run, "evaluation": load_evaluation, "suite": load_suite, "sweep": load_sweep}
+MAKERS = {"run": make_run, "evaluation": make_evaluation, "suite": make_suite, "sweep": make_sweep}
 every_kind = pytest.mark.parametrize("kind", LOADERS)
 
 
@@ -48,10 +49,22 @@ def test_an_evaluation_is_final_losses_and_curves(tmp_path):
     tuned = evaluation.finals[evaluation.finals["tuned"]]
     assert tuned.groupby("optimizer")["final_train_loss"].mean().to_dict() == {"adam": 0.4, "learned": 0.2}
     assert evaluation.finals["learning_rate"].isna().sum() == 2
-    assert evaluation.curves.loc[evaluation.curves["optimizer"] == "adam", "mean"].tolist() == pytest.approx([2, 1, 2 / 3])
+    assert evaluation.curves.loc[evaluation.curves["optimizer"] == "adam", "mean"].tolist() == pytest.approx(
+        [2, 1, 2 / 3]
+    )
     assert evaluation.fields == {"num_steps": 3, "baselines": ["adam"]}
     assert evaluation.identity["artifact"] == "artifact"
     assert "identity" not in evaluation.summary
+
+
+def test_a_suite_is_its_tables_and_its_summary(tmp_path):
+    suite = load_suite(make_suite(tmp_path / "suite"))
+    assert (suite.reference, suite.horizons) == ("adamw", [100, 200])
+    assert suite.scores.groupby("optimizer")["log_ratio"].mean().to_dict() == {"adamw": 0.0, "learned": 0.5}
+    assert set(suite.profiles["optimizer"]) == {"adamw", "learned"}
+    assert len(suite.curves) == 2 * 2 * 2 * 2 * 3  # tasks, horizons, optimizers, seeds, points
+    assert suite.fields == {"tasks": ["a", "b"]}
+    assert suite.identity["artifact"] == "quickstart"
 
 
 def test_a_sweep_is_its_trials_and_their_curves(tmp_path):
@@ -93,13 +106,17 @@ def test_what_is_not_there_is_said_so(kind, tmp_path):
         ("evaluation", "evaluation.json", "{}", "its evaluation.json is not heurax's"),
         ("evaluation", "evaluation.csv", "a,b\n1,2\n", "evaluation.csv is damaged: it has no column 'optimizer'"),
         ("evaluation", "evaluation_curves.csv", "", "evaluation_curves.csv cannot be read: No columns to parse"),
+        ("suite", "suite.json", "{}", "its suite.json is not heurax's"),
+        ("suite", "suite.json", '{"identity": {"config": {}}, "status": "running"}', "is not finished; run the same"),
+        ("suite", "suite.json", '{"identity": {"config": {}}, "status": "finished"}', "its suite.json is not heurax's"),
+        ("suite", "scores.parquet", "", "scores.parquet is damaged"),
         ("sweep", "sweep.json", "{", "sweep.json cannot be read"),
         ("sweep", "sweep.json", '{"schema": 99}', "sweep.json has schema 99"),
         ("sweep", "trials/000-seed0/metrics.jsonl", "1\n", "metrics.jsonl is damaged: line 1 is no JSON object"),
     ],
 )
 def test_damage_is_said_in_one_sentence(kind, file, text, message, tmp_path):
-    directory = {"run": make_run, "evaluation": make_evaluation, "sweep": make_sweep}[kind](tmp_path / kind)
+    directory = MAKERS[kind](tmp_path / kind)
     (directory / file).write_text(text)
     with pytest.raises(HeuraxError, match=message) as error:
         LOADERS[kind](directory)

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
-from directories import make_evaluation, make_run, make_sweep
 
+from directories import make_evaluation, make_run, make_sweep
 from heurax import artifacts, cli, runs
 from heurax.outer import ESTIMATORS
 from heurax.rules import AdafacMLP

@@ -4,9 +4,10 @@ from heurax.analysis.bands import curve_bands, thinned
 from heurax.analysis.curves import curves_figure, training_figure, tuning_figure
 from heurax.analysis.drifts import drift_figure, drift_table, published_drifts
 from heurax.analysis.evaluations import EvaluationData, load_evaluation
-from heurax.analysis.profiles import profile_figure
+from heurax.analysis.profiles import interval_figure, profile_figure, profile_table
 from heurax.analysis.runs import RunData, load_run, stack_runs
 from heurax.analysis.steps import schedule_figure, schedule_table, step_size_figure, step_size_table
+from heurax.analysis.suites import SuiteData, interval_table, load_suite
 from heurax.analysis.sweep_figures import importance_figure, parallel_figure, response_figure, trials_figure
 from heurax.analysis.sweeps import SweepData, load_sweep
 from heurax.analysis.symbolic import Branch, SymbolicDrift, fit_drift
@@ -17,6 +18,7 @@ __all__ = [
     "Branch",
     "EvaluationData",
     "RunData",
+    "SuiteData",
     "SweepData",
     "SymbolicDrift",
     "Term",
@@ -27,11 +29,15 @@ __all__ = [
     "drift_table",
     "fit_drift",
     "importance_figure",
+    "interval_figure",
+    "interval_table",
     "load_evaluation",
     "load_run",
+    "load_suite",
     "load_sweep",
     "parallel_figure",
     "profile_figure",
+    "profile_table",
     "published_drifts",
     "response_figure",
     "schedule_figure",

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from heurax.analysis.bands import curve_bands, thinned
 from heurax.analysis.style import INK, band, legend, line_styles, log_axis, new_figure, steps_axis
 
-__all__ = ["curves_figure", "tuning_figure", "training_figure"]
+__all__ = ["curves_figure", "training_figure", "tuning_figure"]
 
 
 def training_figure(
@@ -16,8 +16,8 @@ def training_figure(
 ) -> Figure:
     """A meta-training metric over outer steps.
 
-    Where a group has one run, its values are drawn faintly, and in full their moving mean, over a twentieth of them; where it has several,
-    such as seeds, their mean and its 95% bootstrap interval.
+    Where a group has one run, its values are drawn faintly, and in full their moving mean over a twentieth of them;
+    where it has several, such as seeds, their mean and its 95% bootstrap interval.
 
     Args:
         metrics: `RunData.metrics` of one run, or `stack_runs` of several: the columns `step`, `value`, and `run` where

@@ -56,7 +56,7 @@ def load_evaluation(path: str | os.PathLike[str]) -> EvaluationData:
     require_directory(path, "evaluation", "evaluation.json")
     summary = read_json(path / "evaluation.json")
     identity = summary.pop("identity", None)
-    if not isinstance(identity, dict) or "config" not in identity or not SUMMARY <= summary.keys():
+    if not isinstance(identity, dict) or "config" not in identity or not summary.keys() >= SUMMARY:
         raise HeuraxError(f"there is no evaluation at {path}: its evaluation.json is not heurax's")
     config = identity.pop("config")
     finals = read_table(path / "evaluation.csv", ("optimizer", "learning_rate", "seed", "final_train_loss"))

@@ -43,7 +43,12 @@ SEQUENTIAL = LinearSegmentedColormap.from_list("heurax_sequential", [to_rgba(COL
 
 DIVERGING = LinearSegmentedColormap.from_list(
     "heurax_diverging",
-    [(0.0, to_rgba(COLORS[1])), (0.5, to_rgba(COLORS[1], 0.0)), (0.5, to_rgba(COLORS[0], 0.0)), (1.0, to_rgba(COLORS[0]))],
+    [
+        (0.0, to_rgba(COLORS[1])),
+        (0.5, to_rgba(COLORS[1], 0.0)),
+        (0.5, to_rgba(COLORS[0], 0.0)),
+        (1.0, to_rgba(COLORS[0])),
+    ],
 )
 """Of heat-maps with two signs: blue, nothing around 0, orange."""
 

@@ -4,7 +4,7 @@ import os
 import shutil
 
 import pytest
-from directories import make_evaluation, make_run, make_sweep
+from directories import make_evaluation, make_run, make_suite, make_sweep
 
 from heurax.analysis.report import report
 
@@ -13,6 +13,7 @@ FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 )
+MAKERS = {"evaluation": make_evaluation, "suite": make_suite, "sweep": make_sweep}
 WIDE, NARROW = 1280, 390
 
 pytestmark = [
@@ -39,7 +40,7 @@ def pages(tmp_path_factory):
     directory = tmp_path_factory.mktemp("reports")
     run = make_run(directory / "run", gradient_norm=(1.0, 20.0, 300.0, 4.0))
     make_evaluation(run)
-    made = [run, make_evaluation(directory / "evaluation"), make_sweep(directory / "sweep")]
+    made = [run, *(make(directory / kind) for kind, make in MAKERS.items())]
     return {path.name: report(path) for path in made}
 
 
@@ -73,8 +74,9 @@ def visit(browser):
         context.close()
 
 
-@pytest.mark.parametrize("kind", ["run", "evaluation", "sweep"])
-@pytest.mark.parametrize("width", [WIDE, NARROW])
+@pytest.mark.parametrize("kind", ["run", *MAKERS])
+@pytest.mark.parametrize("width", [MAKERS = {"evaluation": make_evaluation, "suite": make_suite, "sweep": make_sweep}
+WIDE, NARROW])
 def test_reports_open_quietly_and_fit(kind, width, pages, visit):
     for scheme in ("light", "dark"):
         page, said, asked = visit(pages[kind], width, scheme)
@@ -98,7 +100,8 @@ def test_figures_follow_the_page_into_the_dark(pages, visit):
 def test_pages_are_laid_out_for_their_width(pages, visit):
     """Figures stand side by side on a desk, one below the other on a phone."""
     tops = {}
-    for width in (WIDE, NARROW):
+    for width in (MAKERS = {"evaluation": make_evaluation, "suite": make_suite, "sweep": make_sweep}
+WIDE, NARROW):
         page, _, _ = visit(pages["evaluation"], width, "light")
         tops[width] = page.evaluate("[...document.querySelectorAll('figure')].map(f => f.getBoundingClientRect().top)")
     assert tops[WIDE][0] == tops[WIDE][1]

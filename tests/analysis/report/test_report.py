@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
-from directories import make_evaluation, make_run, make_sweep
 
+from directories import make_evaluation, make_run, make_suite, make_sweep
 from heurax import cli
 from heurax.analysis.report import report
 from heurax.analysis.report.page import Facts, Page, Section, Table, format_value, render, write_page
@@ -106,13 +106,16 @@ def test_a_run_of_another_version_of_heurax_has_a_report(tmp_path):
     directory = make_run(tmp_path / "run", artifact=False)
     with (directory / "config.yaml").open("a") as file:
         file.write("what_is_new: 1\n")
-    assert "this version of heurax does not read the run's config: unknown field what_is_new" in check(report(directory))[1]
+    assert (
+        "this version of heurax does not read the run's config: unknown field what_is_new"
+        in check(report(directory))[1]
+    )
 
 
 def test_the_report_of_an_evaluation_ranks_its_optimizers(tmp_path):
     page, words = check(report(make_evaluation(tmp_path / "evaluation")))
     assert "the learned optimizer ends lower" in words
-    assert words.index("learned – 0.2000") < words.index("adam 0.01 0.4000 [0.2000, 0.8000]")
+    assert words.index("learned - 0.2000") < words.index("adam 0.01 0.4000 [0.2000, 0.8000]")
     assert page.names.count("figure") == 2
 
 
@@ -122,6 +125,14 @@ def test_the_report_of_a_sweep_has_its_best_its_failures_and_its_fields(tmp_path
     assert "003-seed1 theta is not finite" in words
     assert page.names.count("figure") == 5  # parallel, importance, two responses, the trials
     assert f"heurax sweep {tmp_path}/sweep/sweep.yaml --out runs/sweep-again" in words
+
+
+def test_the_report_of_a_suite_has_its_scores_its_tasks_and_its_costs(tmp_path):
+    page, words = check(report(make_suite(tmp_path / "suite")))
+    assert "learned optimizer's is +0.500 [+0.400, +0.600], better on 2 of 2 tasks" in words
+    assert page.names.count("figure") == 5  # scores, profile, tasks, the curves of two tasks
+    assert "heurax evaluate quickstart --suite suite.yaml --out suite-again" in words
+    assert "adamw 0.2 [0.1, 0.4] yes" in words  # the best baseline of a task, at the edge of its grid
 
 
 def test_a_sweep_without_a_result_has_a_report(tmp_path):
@@ -156,9 +167,9 @@ def test_only_a_report_is_replaced(tmp_path, capsys):
 
 
 def test_what_cannot_be_reported_is_said_in_one_sentence(tmp_path):
-    with pytest.raises(HeuraxError, match="nothing to report on at .*: no such directory"):
+    with pytest.raises(HeuraxError, match=r"nothing to report on at .*: no such directory"):
         report(tmp_path / "nowhere")
-    with pytest.raises(HeuraxError, match="holds no run, sweep or evaluation: it has none of sweep.json, config.yaml"):
+    with pytest.raises(HeuraxError, match=r"holds no run, sweep or evaluation: it has none of sweep\.json, config"):
         report(tmp_path)
     with pytest.raises(HeuraxError, match=r"cannot write .*nowhere/report\.html"):
         report(make_evaluation(tmp_path / "evaluation"), tmp_path / "nowhere" / "report.html")
@@ -167,7 +178,7 @@ def test_what_cannot_be_reported_is_said_in_one_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (float("nan"), "–"),
+        (float("nan"), "-"),
         (float("inf"), "inf"),
         (True, "yes"),
         (20000.0, "20,000"),

@@ -124,10 +124,10 @@ def format_value(value: Any) -> str:
     """A value as a reader wants it: four digits, thousands apart, a dash for nothing.
 
     >>> format_value(1234567), format_value(0.123456), format_value(None), format_value([1, 2])
-    ('1,234,567', '0.1235', '–', '1, 2')
+    ('1,234,567', '0.1235', '-', '1, 2')
     """
     if value is None or (isinstance(value, float | np.floating) and np.isnan(value)):
-        return "–"
+        return "-"
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, int | np.integer):
@@ -152,7 +152,9 @@ def render(page: Page) -> str:
     )
     environment.filters["value"] = format_value
     pictures = [block for section in page.sections for block in section.blocks if isinstance(block, Picture)]
-    svg = {id(picture): Markup(inline_svg(picture.figure, picture.caption, f"f{i}")) for i, picture in enumerate(pictures)}
+    svg = {
+        id(picture): Markup(inline_svg(picture.figure, picture.caption, f"f{i}")) for i, picture in enumerate(pictures)
+    }
     return environment.get_template("report.html.j2").render(
         page=page,
         svg=lambda picture: svg[id(picture)],

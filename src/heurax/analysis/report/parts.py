@@ -58,5 +58,5 @@ def interval(record: Mapping[str, float] | None, form: str = ".4f") -> str:
     '1.0000 [0.5000, 1.5000]'
     """
     if not record:
-        return "–"
+        return "-"
     return f"{record['mean']:{form}} [{record['low']:{form}}, {record['high']:{form}}]"

@@ -5,12 +5,18 @@ from pathlib import Path
 from heurax.analysis.report.evaluation import evaluation_page
 from heurax.analysis.report.page import write_page
 from heurax.analysis.report.run import run_page
+from heurax.analysis.report.suite import suite_page
 from heurax.analysis.report.sweep import sweep_page
 from heurax.errors import HeuraxError
 
 __all__ = ["report"]
 
-PAGES = {"sweep.json": sweep_page, "config.yaml": run_page, "evaluation.json": evaluation_page}
+PAGES = {
+    "sweep.json": sweep_page,
+    "config.yaml": run_page,
+    "evaluation.json": evaluation_page,
+    "suite.json": suite_page,
+}
 """What is made of a directory, by the file in it that says what it is; the first that is there counts."""
 
 

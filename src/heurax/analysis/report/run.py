@@ -127,7 +127,9 @@ def _rule(path: Path) -> list[Block]:
         )
         blocks.append(Picture(caption, update_figure({"learned": update_table(artifact.optimizer)})))
     elif isinstance(artifact.rule, Drift):
-        caption = "The drift and its gradient with respect to the ratio of new and old policy, half-way through training."
+        caption = (
+            "The drift and its gradient with respect to the ratio of new and old policy, half-way through training."
+        )
         blocks.append(Picture(caption, drift_figure({"learned": artifact.drift} | published_drifts()), wide=True))
     return blocks
 
