@@ -4,8 +4,8 @@ import os
 import shutil
 
 import pytest
-from directories import make_evaluation, make_run, make_suite, make_sweep
 
+from directories import make_evaluation, make_run, make_suite, make_sweep
 from heurax.analysis.report import report
 
 CHROMIUM = os.environ.get("HEURAX_CHROMIUM") or shutil.which("chromium")
@@ -75,8 +75,7 @@ def visit(browser):
 
 
 @pytest.mark.parametrize("kind", ["run", *MAKERS])
-@pytest.mark.parametrize("width", [MAKERS = {"evaluation": make_evaluation, "suite": make_suite, "sweep": make_sweep}
-WIDE, NARROW])
+@pytest.mark.parametrize("width", [WIDE, NARROW])
 def test_reports_open_quietly_and_fit(kind, width, pages, visit):
     for scheme in ("light", "dark"):
         page, said, asked = visit(pages[kind], width, scheme)
@@ -100,8 +99,7 @@ def test_figures_follow_the_page_into_the_dark(pages, visit):
 def test_pages_are_laid_out_for_their_width(pages, visit):
     """Figures stand side by side on a desk, one below the other on a phone."""
     tops = {}
-    for width in (MAKERS = {"evaluation": make_evaluation, "suite": make_suite, "sweep": make_sweep}
-WIDE, NARROW):
+    for width in (WIDE, NARROW):
         page, _, _ = visit(pages["evaluation"], width, "light")
         tops[width] = page.evaluate("[...document.querySelectorAll('figure')].map(f => f.getBoundingClientRect().top)")
     assert tops[WIDE][0] == tops[WIDE][1]
