@@ -52,7 +52,7 @@ def test_bands_are_those_of_the_bootstrap():
     )
     assert row.loc[1, ["low", "high"]].tolist() == [3.0, 3.0]
     with pytest.raises(ValueError, match=r"confidence must be in \(0, 1\), got 1"):
-        curve_bands(frame, "loss", confidence=1)
+        curve_bands(frame, "loss", confidence=1.0)
 
 
 def test_long_curves_become_means_of_stretches():

@@ -157,7 +157,7 @@ def schedule_table(outer: OuterLoop, num_points: int = 400) -> pd.DataFrame:
     columns = {"step": steps}
     if isinstance(outer, Descent):
         schedule = outer.optimizer.learning_rates(outer.num_steps)
-        columns["learning_rate"] = np.asarray(jax.vmap(schedule)(jnp.asarray(steps)), float)
+        columns["learning_rate"] = np.asarray(jax.vmap(schedule)(jnp.asarray(steps, jnp.float32)), float)
         if isinstance(outer.estimator, EvolutionaryEstimator):
             fraction = jax.vmap(outer.estimator.sigma_schedule.fraction)(jnp.asarray(steps))
             columns["sigma"] = outer.estimator.sigma * np.asarray(fraction, float)

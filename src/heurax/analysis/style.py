@@ -207,7 +207,7 @@ def log_axis(axes: Axes, axis: str, low: float, high: float) -> None:
     getattr(axes, f"set_{axis}scale")("log")
     which = getattr(axes, f"{axis}axis")
     decades = np.log10(high / low)
-    if decades < 0.15:  # so narrow that 1, 2, 5 may all miss it
+    if decades < 0.4:  # so narrow that round numbers may miss it
         which.set_major_locator(FixedLocator(list(np.geomspace(low, high, 3))))
         which.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
         which.set_minor_locator(NullLocator())

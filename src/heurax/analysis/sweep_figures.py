@@ -167,7 +167,7 @@ def _is_number(values: pd.Series) -> bool:
 
 
 def _logarithmic(values: np.ndarray) -> bool:
-    return len(values) > 0 and values.min() > 0 and values.max() >= 10 * values.min()
+    return len(values) > 0 and bool(values.min() > 0 and values.max() >= 10 * values.min())
 
 
 def _places(values: pd.Series) -> tuple[np.ndarray, list[str]]:

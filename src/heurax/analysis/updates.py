@@ -53,6 +53,9 @@ def update_table(
     Returns:
         A tidy table: `momentum` and `gradient`, in multiples of `scale`, and `update`.
 
+    Raises:
+        ValueError: a value out of its range, or an optimizer that has no update for such a matrix, which is called `w`.
+
     >>> table = update_table(lambda num_steps: optax.sgd(0.5), [1.0], [0.0], scale=0.5, num_contexts=1)
     >>> table["update"].item()
     -0.25

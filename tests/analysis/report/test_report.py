@@ -130,7 +130,7 @@ def test_the_report_of_a_sweep_has_its_best_its_failures_and_its_fields(tmp_path
 def test_the_report_of_a_suite_has_its_scores_its_tasks_and_its_costs(tmp_path):
     page, words = check(report(make_suite(tmp_path / "suite")))
     assert "learned optimizer's is +0.500 [+0.400, +0.600], better on 2 of 2 tasks" in words
-    assert page.names.count("figure") == 5  # scores, profile, tasks, the curves of two tasks
+    assert page.names.count("figure") == 7  # scores and profile of two horizons, tasks, the curves of two tasks
     assert "heurax evaluate quickstart --suite suite.yaml --out suite-again" in words
     assert "adamw 0.2 [0.1, 0.4] yes" in words  # the best baseline of a task, at the edge of its grid
 

@@ -125,7 +125,10 @@ def _rule(path: Path) -> list[Block]:
             "The update of one parameter over its gradient, after gradients that varied around a momentum: all in "
             "multiples of the standard deviation of gradients, 0.01; the mean of 16 surroundings."
         )
-        blocks.append(Picture(caption, update_figure({"learned": update_table(artifact.optimizer)})))
+        try:
+            blocks.append(Picture(caption, update_figure({"learned": update_table(artifact.optimizer)})))
+        except ValueError as error:  # a rule that has to know a tensor's part in a network, such as MuP
+            blocks.append(Note(f"Its updates are not shown: {error}."))
     elif isinstance(artifact.rule, Drift):
         caption = (
             "The drift and its gradient with respect to the ratio of new and old policy, half-way through training."
@@ -153,5 +156,5 @@ def _again(run: RunData) -> list[Block]:
     ]
 
 
-def _megabytes(size: float | None) -> str | None:
+def _megabytes(size: int | None) -> str | None:
     return None if not size else f"{size / 1e6:,.1f} MB"
