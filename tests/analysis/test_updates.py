@@ -65,7 +65,7 @@ def test_counts_below_one_are_refused(field):
 
 
 def test_a_scale_of_nought_is_refused():
-    with pytest.raises(ValueError, match="scale must be > 0, got 0.0"):
+    with pytest.raises(ValueError, match=r"scale must be > 0, got 0\.0"):
         update_table(lambda _: optax.sgd(1.0), scale=0.0)
 
 

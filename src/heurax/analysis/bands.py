@@ -1,5 +1,7 @@
 """Curves of several seeds in one: their mean and its bootstrap interval at every step."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -30,8 +32,8 @@ def thinned(frame: pd.DataFrame, points: int = POINTS, by: tuple[str, ...] = ())
         return frame
     stretch = np.searchsorted(steps, frame["step"]) * points // len(steps)
     groups = frame.assign(_stretch=stretch).groupby([*by, "_stretch"], sort=False, dropna=False)
-    means = groups.mean(numeric_only=True).assign(step=groups["step"].max())
-    return means.reset_index().reindex(columns=frame.columns)
+    means: Any = groups.mean(numeric_only=True)
+    return means.assign(step=groups["step"].max()).reset_index().reindex(columns=frame.columns)
 
 
 def curve_bands(

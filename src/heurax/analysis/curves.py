@@ -1,5 +1,7 @@
 """Curves: meta-training over outer steps, and learned optimizers against baselines over inner steps."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -32,10 +34,10 @@ def training_figure(
     Raises:
         ValueError: a column is missing.
     """
-    _require(metrics, ["step", value, *([group] if group else [])])
+    table = _checked(metrics, ["step", value, *([group] if group else [])])
     figure, panels = new_figure()
     axes = panels[0, 0]
-    groups = {"": metrics} if group is None else {str(name): rows for name, rows in metrics.groupby(group, sort=False)}
+    groups = {"": table} if group is None else {str(name): rows for name, rows in table.groupby(group, sort=False)}
     shown = []
     for (name, rows), style in zip(groups.items(), line_styles(groups).values(), strict=True):
         if "run" in rows and rows["run"].nunique() > 1:
@@ -44,7 +46,7 @@ def training_figure(
             axes.plot(bands["step"], bands["mean"], label=name, **style)
             shown.append(bands["mean"])
         else:
-            curve = thinned(rows[["step", value]].sort_values("step"))
+            curve: Any = thinned(rows[["step", value]].sort_values("step"))
             curve = curve[np.isfinite(curve[value])]
             many = len(curve) > 20
             if not many:
@@ -72,15 +74,15 @@ def curves_figure(curves: pd.DataFrame, label: str = "training loss (batch)") ->
     Raises:
         ValueError: a column is missing.
     """
-    _require(curves, ["optimizer", "step", "mean", "low", "high"])
+    table = _checked(curves, ["optimizer", "step", "mean", "low", "high"])
     figure, panels = new_figure()
     axes = panels[0, 0]
-    names = list(dict.fromkeys(curves["optimizer"]))
+    names = list(dict.fromkeys(table["optimizer"]))
     for place, (name, style) in enumerate(line_styles(names).items()):
-        curve = thinned(curves.loc[curves["optimizer"] == name, ["step", "mean", "low", "high"]])
+        curve = thinned(table.loc[table["optimizer"] == name, ["step", "mean", "low", "high"]])
         band(axes, curve["step"], curve["low"], curve["high"], style["color"])
         axes.plot(curve["step"], curve["mean"], label=name, lw=2.2 if place == 0 else 1.4, zorder=3 - place, **style)
-    _vertical(axes, curves["mean"])
+    _vertical(axes, table["mean"])
     steps_axis(axes, "inner step")
     axes.set_ylabel(label)
     legend(axes)
@@ -102,13 +104,13 @@ def tuning_figure(finals: pd.DataFrame, value: str = "final_train_loss", label: 
     Raises:
         ValueError: a column is missing.
     """
-    _require(finals, ["optimizer", "learning_rate", value])
+    table = _checked(finals, ["optimizer", "learning_rate", value])
     figure, panels = new_figure()
     axes = panels[0, 0]
-    names = list(dict.fromkeys(finals["optimizer"]))
+    names = list(dict.fromkeys(table["optimizer"]))
     shown = []
     for name, style in line_styles(names).items():
-        rows = finals[finals["optimizer"] == name]
+        rows = table[table["optimizer"] == name]
         grid = curve_bands(rows.assign(step=rows["learning_rate"].fillna(0.0)), value)
         shown.append(grid["mean"])
         if rows["learning_rate"].isna().all():
@@ -119,7 +121,7 @@ def tuning_figure(finals: pd.DataFrame, value: str = "final_train_loss", label: 
             band(axes, grid["step"], grid["low"], grid["high"], style["color"])
             axes.plot(grid["step"], grid["mean"], marker="o", ms=3.5, label=name, **style)
     _vertical(axes, pd.concat(shown))
-    rates = finals["learning_rate"].dropna()
+    rates = table["learning_rate"].dropna()
     if len(rates):
         log_axis(axes, "x", rates.min(), rates.max())
     axes.set(xlabel="learning rate", ylabel=label)
@@ -127,7 +129,7 @@ def tuning_figure(finals: pd.DataFrame, value: str = "final_train_loss", label: 
     return figure
 
 
-def _vertical(axes: Axes, values: pd.Series) -> None:
+def _vertical(axes: Axes, values: Any) -> None:
     """A logarithmic axis where it shows more; a word where there is nothing to show."""
     values = values[np.isfinite(values)]
     if values.empty:
@@ -136,7 +138,9 @@ def _vertical(axes: Axes, values: pd.Series) -> None:
         log_axis(axes, "y", values.min(), values.max())
 
 
-def _require(frame: pd.DataFrame, columns: list[str]) -> None:
+def _checked(frame: pd.DataFrame, columns: list[str]) -> Any:
+    """The frame, if it has the columns; of no static type, since pandas' operations have none that says much."""
     missing = [name for name in columns if name not in frame]
     if missing:
         raise ValueError(f"the table must have a column {missing[0]!r}, got {list(frame.columns)}")
+    return frame

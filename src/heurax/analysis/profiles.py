@@ -51,7 +51,7 @@ def profile_figure(profiles: pd.DataFrame) -> Figure:
         rows = profiles[profiles["optimizer"] == name]
         width = 2.2 if place == 0 else 1.4
         axes.step(rows["tau"], rows["fraction"], where="post", label=name, lw=width, **style)
-    log_axis(axes, "x", 1.0, profiles["tau"].max())
+    log_axis(axes, "x", 1.0, float(np.max(profiles["tau"])))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set(xlabel="time to target, relative to the fastest", ylabel="share of tasks", ylim=(-0.03, 1.03))
     legend(axes)

@@ -61,12 +61,14 @@ class _Recorded(LearnedOptimizer):
 def _sizes(steps: Any, gradients: Any, params: Any) -> dict[str, Array]:
     steps, gradients, params = (optax.tree.cast(tree, jnp.float32) for tree in (steps, gradients, params))
     count = sum(leaf.size for leaf in jax.tree.leaves(params))
-    norms = {name: optax.tree.norm(tree) for name, tree in (("u", steps), ("g", gradients), ("p", params))}
+    norms: dict[str, Any] = {
+        name: optax.tree.norm(tree) for name, tree in (("u", steps), ("g", gradients), ("p", params))
+    }
     return {
         "update_rms": norms["u"] / count**0.5,
         "gradient_rms": norms["g"] / count**0.5,
         "relative_step": norms["u"] / jnp.maximum(norms["p"], TINY),
-        "alignment": -optax.tree.vdot(steps, gradients) / jnp.maximum(norms["u"] * norms["g"], TINY),
+        "alignment": -jnp.asarray(optax.tree.vdot(steps, gradients)) / jnp.maximum(norms["u"] * norms["g"], TINY),
     }
 
 
@@ -128,7 +130,8 @@ def step_size_figure(
     axes = panels[0, 0]
     lowest, highest = np.inf, 0.0
     for (name, table), style in zip(tables.items(), line_styles(tables).values(), strict=True):
-        bands = curve_bands(thinned(table[["seed", "step", value]], by=("seed",)), value)
+        curves: Any = table[["seed", "step", value]]
+        bands: Any = curve_bands(thinned(curves, by=("seed",)), value)
         band(axes, bands["step"], bands["low"], bands["high"], style["color"])
         axes.plot(bands["step"], bands["mean"], label=name, **style)
         lowest, highest = min(lowest, bands["mean"].min()), max(highest, bands["mean"].max())
@@ -154,7 +157,7 @@ def schedule_table(outer: OuterLoop, num_points: int = 400) -> pd.DataFrame:
     if num_points < 2:
         raise ValueError(f"num_points must be >= 2, got {num_points}")
     steps = np.unique(np.linspace(0, outer.num_steps, num_points).round().astype(np.int32))
-    columns = {"step": steps}
+    columns: dict[str, np.ndarray] = {"step": steps}
     if isinstance(outer, Descent):
         schedule = outer.optimizer.learning_rates(outer.num_steps)
         columns["learning_rate"] = np.asarray(jax.vmap(schedule)(jnp.asarray(steps, jnp.float32)), float)

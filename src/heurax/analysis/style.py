@@ -57,7 +57,7 @@ DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 WIDTH, HEIGHT = 4.8, 3.3
 """Inches of one panel: as wide as a phone shows without shrinking its text below 9 points."""
 
-STYLE: dict[str, Any] = {
+STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 10,
     "axes.titlesize": 10,
@@ -191,7 +191,8 @@ def color_bar(axes: Axes, image: Any, extend: str) -> None:
     assert isinstance(figure, Figure)
     with matplotlib.rc_context(STYLE):
         bar = figure.colorbar(image, ax=axes, extend=extend, format="%.2g")
-    bar.solids.set_rasterized(True)  # else its translucent steps overlap in an SVG
+    if bar.solids is not None:
+        bar.solids.set_rasterized(True)  # else its translucent steps overlap in an SVG
     bar.outline.set_visible(False)
 
 

@@ -79,8 +79,8 @@ def load_suite(path: str | os.PathLike[str]) -> SuiteData:
     if not {"reference", "horizons", "tasks", "costs"} <= summary.keys():
         raise HeuraxError(f"there is no suite at {path}: its {SUITE_FILE} is not heurax's")
     config = identity.pop("config")
-    tables = (read_table(path, name) for name in (RUNS, CURVES, SCORES, PROFILES, COSTS))
-    return SuiteData(path, *tables, summary, config, identity)
+    runs, curves, scores, profiles, costs = (read_table(path, name) for name in (RUNS, CURVES, SCORES, PROFILES, COSTS))
+    return SuiteData(path, runs, curves, scores, profiles, costs, summary, config, identity)
 
 
 def interval_table(rows: dict[str, dict[str, Any]], value: str) -> pd.DataFrame:

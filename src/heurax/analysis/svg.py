@@ -4,6 +4,7 @@ import io
 import re
 import warnings
 import xml.etree.ElementTree as ET
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -34,7 +35,7 @@ def inline_svg(figure: Figure, label: str, prefix: str) -> str:
         Markup, in which everything that came from outside is escaped.
     """
     file = io.StringIO()
-    settings = {"svg.fonttype": "none", "svg.hashsalt": prefix, "text.parse_math": False}
+    settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": prefix, "text.parse_math": False}
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)  # the page's font may have it
         figure.savefig(file, format="svg", transparent=True, dpi=RASTER_DPI, metadata={"Date": None})

@@ -29,18 +29,18 @@ def parallel_figure(
     Raises:
         ValueError: no fields, or no trial with a metric.
     """
-    trials = _with_metric(trials)
+    chosen = _with_metric(trials)
     if not fields:
         raise ValueError("fields must name at least one column, got none")
     columns = [*fields, "metric"]
-    order = trials["metric"].rank(method="first", ascending=minimizes)
-    best = order <= max(round(len(trials) / 10), 1)
+    order = chosen["metric"].rank(method="first", ascending=minimizes)
+    best = order <= max(round(len(chosen) / 10), 1)
     figure, panels = new_figure(width=1.4 + 1.5 * len(columns), height=3.4)
     axes = panels[0, 0]
     axes.grid(False)
     heights = []
     for place, column in enumerate(columns):
-        height, ticks = _coordinate(trials[column])
+        height, ticks = _coordinate(chosen[column])
         heights.append(height)
         axes.axvline(place, color=INK, lw=0.8)
         for at, text in ticks:
@@ -48,8 +48,8 @@ def parallel_figure(
             above = "center" if place == 0 else "top" if at == 0 else "bottom"  # where lines end, beside them
             axes.text(place - 0.04, at, text, ha="right", va=above, fontsize=8.5, color=INK, parse_math=False)
     lines = np.stack(heights, axis=1)
-    for line, chosen in sorted(zip(lines, best, strict=True), key=lambda pair: bool(pair[1])):
-        look: dict[str, Any] = {"color": BEST, "lw": 2.2} if chosen else {"color": OTHERS, "lw": 0.9, "alpha": 0.55}
+    for line, good in sorted(zip(lines, best, strict=True), key=lambda pair: bool(pair[1])):
+        look: dict[str, Any] = {"color": BEST, "lw": 2.2} if good else {"color": OTHERS, "lw": 0.9, "alpha": 0.55}
         axes.plot(range(len(columns)), line, **look)
     axes.set_xticks(range(len(columns)), [*(_short(name, "\n") for name in fields), label])
     axes.tick_params(bottom=False)
@@ -70,15 +70,15 @@ def response_figure(trials: pd.DataFrame, field: str, label: str = "metric") -> 
     Raises:
         ValueError: no such field, or no trial with a metric.
     """
-    trials = _with_metric(trials)
-    if field not in trials:
+    chosen = _with_metric(trials)
+    if field not in chosen:
         raise ValueError(f"field must be one of the trials' columns, got {field!r}")
     figure, panels = new_figure()
     axes = panels[0, 0]
-    x, names = _places(trials[field])
-    axes.plot(x, trials["metric"], "o", ms=4.5, color=OTHERS, alpha=0.7, mew=0, label="trial")
-    means = trials["metric"].groupby(x).mean()
-    if len(means) < len(trials):
+    x, names = _places(chosen[field])
+    axes.plot(x, chosen["metric"], "o", ms=4.5, color=OTHERS, alpha=0.7, mew=0, label="trial")
+    means = chosen["metric"].groupby(x).mean()
+    if len(means) < len(chosen):
         line = {"linestyle": "none", "marker": "_", "ms": 22, "mew": 2.2} if names else {"marker": "_", "ms": 9}
         axes.plot(means.index, means, color=BEST, label="mean", **line)
     if names:
@@ -86,8 +86,8 @@ def response_figure(trials: pd.DataFrame, field: str, label: str = "metric") -> 
         axes.set_xlim(-0.5, len(names) - 0.5)
     elif _logarithmic(x):
         log_axis(axes, "x", x.min(), x.max())
-    if _logarithmic(trials["metric"].to_numpy()):
-        log_axis(axes, "y", trials["metric"].min(), trials["metric"].max())
+    if _logarithmic(chosen["metric"].to_numpy()):
+        log_axis(axes, "y", chosen["metric"].min(), chosen["metric"].max())
     axes.set(xlabel=_short(field), ylabel=label)
     legend(axes)
     return figure
@@ -134,7 +134,8 @@ def trials_figure(metrics: pd.DataFrame, best_point: int, value: str = "meta_los
             raise ValueError(f"the table must have a column {name!r}, got {list(metrics.columns)}")
     figure, panels = new_figure()
     axes = panels[0, 0]
-    rows = thinned(metrics[["run", "point", "step", value]], by=("run", "point"))
+    curves: Any = metrics[["run", "point", "step", value]]
+    rows: Any = thinned(curves, by=("run", "point"))
     rows = rows[np.isfinite(rows[value].astype(float))]
     others = rows[rows["point"] != best_point].groupby("run")
     for place, (_, curve) in enumerate(others):
@@ -150,11 +151,12 @@ def trials_figure(metrics: pd.DataFrame, best_point: int, value: str = "meta_los
     return figure
 
 
-def _with_metric(trials: pd.DataFrame) -> pd.DataFrame:
-    trials = trials[np.isfinite(trials["metric"])]
-    if trials.empty:
+def _with_metric(trials: pd.DataFrame) -> Any:
+    """The trials to draw; of no static type, since pandas' operations have none that says much."""
+    chosen = trials[np.isfinite(trials["metric"])]
+    if chosen.empty:
         raise ValueError("trials must have at least one with a metric, got none")
-    return trials
+    return chosen
 
 
 def _short(field: str, between: str = ".") -> str:
@@ -162,7 +164,7 @@ def _short(field: str, between: str = ".") -> str:
     return between.join(field.split(".")[-2:])
 
 
-def _is_number(values: pd.Series) -> bool:
+def _is_number(values: Any) -> bool:
     return all(isinstance(x, int | float | np.number) and not isinstance(x, bool | np.bool_) for x in values)
 
 
@@ -170,7 +172,7 @@ def _logarithmic(values: np.ndarray) -> bool:
     return len(values) > 0 and bool(values.min() > 0 and values.max() >= 10 * values.min())
 
 
-def _places(values: pd.Series) -> tuple[np.ndarray, list[str]]:
+def _places(values: Any) -> tuple[np.ndarray, list[str]]:
     """Where values go on an axis: numbers where they are, anything else one after the other, with names."""
     if _is_number(values):
         return values.to_numpy(float), []
@@ -179,7 +181,7 @@ def _places(values: pd.Series) -> tuple[np.ndarray, list[str]]:
     return texts.map(names.index).to_numpy(float), names
 
 
-def _coordinate(values: pd.Series) -> tuple[np.ndarray, list[tuple[float, str]]]:
+def _coordinate(values: Any) -> tuple[np.ndarray, list[tuple[float, str]]]:
     """Heights from 0 to 1 on an axis of parallel coordinates, and its ticks."""
     x, names = _places(values)
     if names:

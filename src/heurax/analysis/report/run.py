@@ -72,9 +72,10 @@ def _lead(run: RunData) -> str:
 
 
 def _facts(run: RunData) -> Facts:
+    metrics: Any = run.metrics
     summary, total = run.summary, run.fields.get("outer.num_steps")
-    losses = run.metrics["meta_loss"] if "meta_loss" in run.metrics else pd.Series(dtype=float)
-    made = summary.get("outer_steps", int(run.metrics["step"].max()) if len(run.metrics) else 0)
+    losses = metrics["meta_loss"] if "meta_loss" in metrics else pd.Series(dtype=float)
+    made = summary.get("outer_steps", int(metrics["step"].max()) if len(metrics) else 0)
     steps = f"{format_value(made)} of {format_value(total)}" if total != made else format_value(made)
     pairs: list[tuple[str, Any]] = [("outer steps", steps)]
     if len(losses):
@@ -94,7 +95,7 @@ def _facts(run: RunData) -> Facts:
 def _training(run: RunData) -> list[Block]:
     if run.metrics.empty:
         return [Note("Nothing has been logged yet.")]
-    metrics = run.metrics
+    metrics: Any = run.metrics
     names = [name for name in metrics if name not in UNSHOWN]
     varying = [name for name in names if metrics[name].nunique() > 1]
     captions = {"meta_loss": "Meta-loss: the mean over the lifetimes of each logged stretch of outer steps."} | LABELS
@@ -107,7 +108,7 @@ def _training(run: RunData) -> list[Block]:
     return blocks
 
 
-def _overview(metrics: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+def _overview(metrics: Any, names: list[str]) -> pd.DataFrame:
     rows = []
     for name in [name for name in ["meta_loss", *names, "outer_steps_per_second"] if name in metrics]:
         values = metrics[name][np.isfinite(metrics[name])]

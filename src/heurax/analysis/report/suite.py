@@ -68,7 +68,7 @@ def _verdict(suite: SuiteData, steps: int) -> str:
 def _scores(suite: SuiteData, steps: int) -> list[Block]:
     rows = suite.summary["horizons"][str(steps)]
     label = f"log({suite.reference}'s final loss / its)"
-    profiles = suite.profiles[suite.profiles["num_steps"] == steps]
+    profiles: Any = suite.profiles[suite.profiles["num_steps"] == steps]
     ranking = sorted(rows.items(), key=lambda item: -item[1]["log_ratio"]["mean"])
     table = pd.DataFrame(
         [
@@ -137,7 +137,7 @@ def _curves(suite: SuiteData, task: str, steps: int) -> Any:
     rows = suite.summary["tasks"][task][str(steps)]
     rivals = sorted((name for name in rows if name != LEARNED), key=lambda name: rows[name]["final_train_loss"]["mean"])
     names = [LEARNED, *dict.fromkeys([suite.reference, *rivals[:RIVALS]])]
-    curves = suite.curves
+    curves: Any = suite.curves
     curves = curves[(curves["task"] == task) & (curves["num_steps"] == steps) & (curves["stage"] == "judging")]
     bands = [curve_bands(curves[curves["optimizer"] == name], "smoothed").assign(optimizer=name) for name in names]
     return curves_figure(pd.concat(bands, ignore_index=True), label="training loss (smoothed)")

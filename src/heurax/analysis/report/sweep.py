@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from heurax.analysis.report.page import Block, Code, Facts, Note, Page, Picture, Section, Table, format_value
@@ -25,7 +26,7 @@ def sweep_page(path: Path) -> Page:
     """
     sweep = load_sweep(path)
     sections = [Section("What was found", _found(sweep)), Section("Trials", _trials(sweep))]
-    failed = sweep.trials[sweep.trials["status"] == "failed"]
+    failed: Any = sweep.trials[sweep.trials["status"] == "failed"]
     if len(failed):
         sections.append(Section("Failures", [Table("Trials that failed", failed[["name", "error"]])]))
     sections.append(Section("Configuration", configuration(sweep.fields), folded=True))
@@ -49,12 +50,12 @@ def _lead(sweep: SweepData) -> str:
 
 
 def _facts(sweep: SweepData) -> Facts:
-    counts = sweep.trials["status"].value_counts()
+    counts: Any = sweep.trials["status"].value_counts()
     pairs: list[tuple[str, Any]] = [("trials planned", sweep.table.num_trials)]
     pairs += [(status, int(counts[status])) for status in STATUSES if status in counts]
     if len(sweep.ranked):
         pairs.append((f"best {_metric(sweep)}", float(sweep.ranked["metric"].iloc[0])))
-    return Facts([*pairs, ("time of all trials", duration(float(sweep.trials["seconds"].sum())))], large=True)
+    return Facts([*pairs, ("time of all trials", duration(float(np.sum(sweep.trials["seconds"]))))], large=True)
 
 
 def _found(sweep: SweepData) -> list[Block]:
@@ -81,7 +82,7 @@ def _trials(sweep: SweepData) -> list[Block]:
     if len(sweep.ranked) and "meta_loss" in sweep.metrics and len(sweep.metrics):
         figure = trials_figure(sweep.metrics, int(sweep.ranked["point"].iloc[0]))
         blocks.append(Picture("Meta-loss of every trial over outer steps; those of the best point in orange.", figure))
-    order = pd.concat([sweep.ranked, sweep.trials[sweep.trials["metric"].isna()]])
+    order: Any = pd.concat([sweep.ranked, sweep.trials[sweep.trials["metric"].isna()]])
     columns = ["name", *sweep.table.fields, "seed", "metric", "status", "outer_steps", "attempts", "seconds"]
     table = order[columns].rename(columns=lambda name: name.replace("_", " ") if name in columns[-5:] else name)
     caption = "Trials, best first" + (f": {SHOWN} of {len(table)}" if len(table) > SHOWN else "")
