@@ -118,7 +118,7 @@ def importance_figure(importance: Mapping[str, float]) -> Figure:
     return figure
 
 
-def trials_figure(metrics: pd.DataFrame, best_point: int, value: str = "meta_loss") -> Figure:
+def trials_figure(metrics: pd.DataFrame, best_point: int | np.integer, value: str = "meta_loss") -> Figure:
     """The curve of every trial, and in orange those of the best point: their mean, with a 95% band over its seeds.
 
     Args:
