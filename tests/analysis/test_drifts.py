@@ -18,8 +18,8 @@ def test_the_gradient_of_the_clip_is_the_advantage_outside_of_it():
 
 def test_every_drift_has_a_column_of_two_heat_maps(tmp_path):
     figure = drift_figure({"none": NoDrift().drift(())} | published_drifts())
-    panels = [axis for axis in figure.axes if axis.get_title()]
-    assert [axis.get_title() for axis in panels] == ["none", "PPO", "DPO"]
+    panels = [axis for axis in figure.axes if axis.get_title(loc="left")]
+    assert [axis.get_title(loc="left") for axis in panels] == ["none", "PPO", "DPO"]
     assert len(figure.axes) == 12  # six panels, six colour bars
     figure.savefig(tmp_path / "drifts.png")
     assert (tmp_path / "drifts.png").stat().st_size > 10_000

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import pytest
 
+from directories import make_evaluation, make_run, make_sweep
 from heurax import artifacts, cli, runs
 from heurax.outer import ESTIMATORS
 from heurax.rules import AdafacMLP
@@ -28,10 +29,14 @@ def blocks(page, language):
 
 @pytest.fixture
 def empty_directory(tmp_path, monkeypatch):
-    """Nothing but the run that the pages load a rule from, `runs/quickstart`, with a fresh rule in it."""
+    """Nothing but what the pages read: an evaluated run with a fresh rule in it, three seeds of another, a sweep."""
     monkeypatch.chdir(tmp_path)
     rule = AdafacMLP(step_mult=0.01)
+    make_evaluation(make_run(Path("runs/quickstart"), artifact=False))
     artifacts.save("runs/quickstart/artifact", artifacts.Artifact(rule, rule.init(jax.random.key(0))))
+    for seed in range(3):
+        make_run(Path(f"runs/seed{seed}"), seed=seed, artifact=False)
+    make_sweep(Path("runs/sweep"))
 
 
 @pytest.mark.slow

@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from heurax.analysis.style import DIVERGING, INK, SEQUENTIAL, color_bar, new_figure, title
 from heurax.rules import DPO, PPOClip
 from heurax.rules.drifts import DriftFunction
 
@@ -88,14 +90,13 @@ def drift_figure(
     advantages = tuple(np.linspace(-max_advantage, max_advantage, 121))
     tables = {name: drift_table(drift, ratios, advantages, (progress,)) for name, drift in drifts.items()}
 
-    figure = Figure(figsize=(0.6 + 3.2 * len(drifts), 5.2), layout="constrained")
-    axes = figure.subplots(2, len(drifts), squeeze=False, sharex=True, sharey=True)
+    figure, axes = new_figure(2, len(drifts), width=3.2, height=2.6, sharex=True, sharey=True)
     for column, (name, table) in enumerate(tables.items()):
-        _heat_map(axes[0, column], table, "drift", "Reds")
-        _heat_map(axes[1, column], table, "gradient", "RdBu_r")
-        axes[0, column].set_title(name)
-    axes[0, 0].set_ylabel("drift $f$\nadvantage")
-    axes[1, 0].set_ylabel(r"gradient $\partial f / \partial r$" + "\nadvantage")
+        _heat_map(axes[0, column], table, "drift", SEQUENTIAL)
+        _heat_map(axes[1, column], table, "gradient", DIVERGING)
+        title(axes[0, column], name)
+    axes[0, 0].set_ylabel("drift f\nadvantage")
+    axes[1, 0].set_ylabel("gradient ∂f/∂r\nadvantage")
     for axis in axes[1]:
         axis.set_xscale("log")
         axis.xaxis.set_major_locator(FixedLocator([tick for tick in TICKS if 1 / max_ratio <= tick <= max_ratio][::2]))
@@ -105,14 +106,13 @@ def drift_figure(
     return figure
 
 
-def _heat_map(axis: Axes, table: pd.DataFrame, column: str, colors: str) -> None:
+def _heat_map(axis: Axes, table: pd.DataFrame, column: str, colors: Colormap) -> None:
     """One panel on a scale of its own, from which the largest hundredth of the values may stick out."""
     values = table.pivot_table(column, "advantage", "ratio")
     limit = max(float(np.quantile(np.abs(values), 0.99)), 1e-30)
     lowest = 0.0 if column == "drift" else -limit
     image = axis.pcolormesh(values.columns, values.index, values, cmap=colors, vmin=lowest, vmax=limit, rasterized=True)
-    axis.axvline(1.0, color="0.4", linewidth=0.6)
-    axis.axhline(0.0, color="0.4", linewidth=0.6)
-    figure = axis.get_figure()
-    assert figure is not None
-    figure.colorbar(image, ax=axis, extend="max" if column == "drift" else "both", format="%.2g")
+    axis.grid(False)
+    axis.axvline(1.0, color=INK, linewidth=0.6)
+    axis.axhline(0.0, color=INK, linewidth=0.6)
+    color_bar(axis, image, extend="max" if column == "drift" else "both")

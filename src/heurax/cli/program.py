@@ -13,12 +13,13 @@ from heurax.cli.export import add_export
 from heurax.cli.importing import add_import
 from heurax.cli.listing import add_list
 from heurax.cli.live import add_live
+from heurax.cli.report import add_report
 from heurax.cli.train import add_train
 from heurax.errors import HeuraxError
 
 __all__ = ["COMMANDS", "entry_point", "main"]
 
-COMMANDS = (add_train, add_live, add_evaluate, add_export, add_import, add_list)
+COMMANDS = (add_train, add_live, add_evaluate, add_export, add_import, add_report, add_list)
 """What adds each command's parser, in the order that the help shows."""
 USER_ERROR = 2
 
@@ -30,6 +31,7 @@ Meta-train learned optimizers and discover reinforcement-learning algorithms in 
   heurax evaluate runs/quickstart                 compare with tuned baselines
   heurax export runs/quickstart my_optimizer      an artifact for heurax.load
   heurax import theta.state celo --rule Celo      released weights as an artifact
+  heurax report runs/quickstart                   what it came to, as one HTML page
   heurax list                                     what there is"""
 
 

@@ -48,10 +48,11 @@ class OuterOptimizer:
         if self.accumulate < 1:
             raise ValueError(f"accumulate must be >= 1, got {self.accumulate}")
 
-    def build(self, num_steps: int) -> optax.GradientTransformation:
-        """The optax transformation for a run of `num_steps` outer steps.
+    def learning_rates(self, num_steps: int) -> optax.Schedule:
+        """The learning rate by outer step, for a run of `num_steps` outer steps.
 
-        >>> transformation = OuterOptimizer(learning_rate=1e-2).build(num_steps=1000)
+        >>> float(OuterOptimizer(learning_rate=1.0, warmup_steps=4).learning_rates(num_steps=100)(2))
+        0.5
         """
         if self.warmup_steps >= num_steps:
             raise ValueError(f"warmup_steps must be < num_steps = {num_steps}, got {self.warmup_steps}")
@@ -62,7 +63,14 @@ class OuterOptimizer:
             else optax.constant_schedule(self.learning_rate)
         )
         warmup = optax.linear_schedule(0.0, self.learning_rate, max(self.warmup_steps, 1))
-        schedule = optax.join_schedules([warmup, after], [self.warmup_steps])
+        return optax.join_schedules([warmup, after], [self.warmup_steps])
+
+    def build(self, num_steps: int) -> optax.GradientTransformation:
+        """The optax transformation for a run of `num_steps` outer steps.
+
+        >>> transformation = OuterOptimizer(learning_rate=1e-2).build(num_steps=1000)
+        """
+        schedule = self.learning_rates(num_steps)
         if self.accumulate > 1:
             by_outer_step = schedule
             schedule = lambda update: by_outer_step(update * self.accumulate)  # noqa: E731 # as the other schedules
