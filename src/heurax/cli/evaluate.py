@@ -20,7 +20,8 @@ def add_evaluate(commands: Any) -> None:
         _run,
         "compare a learned optimizer with tuned baselines, on one task or by a suite of tasks",
         "\n\nOn one task: writes evaluation.json, evaluation.csv, evaluation_curves.csv and evaluation.png."
-        "\nBy a suite: writes suite.json and tidy tables (Parquet). The same command goes on where it was stopped.",
+        "\nBy a suite: writes suite.json, tidy tables (Parquet) and report.html. The same command goes on where it was"
+        "\nstopped.",
         FIELDS
         + "\nFields of the config:\n"
         + config_fields("heurax.evaluation.config", "EvaluationConfig")
@@ -78,6 +79,7 @@ def _run_one(options: argparse.Namespace, overrides: list[str]) -> int:
 
 def _run_suite(options: argparse.Namespace, overrides: list[str]) -> int:
     from heurax import artifacts
+    from heurax.analysis.report import report
     from heurax.config import read_config
     from heurax.evaluation import Suite, evaluate_suite, evaluation_identity, find_suite, suite_table, suite_verdict
     from heurax.runs import split_cpu
@@ -95,7 +97,9 @@ def _run_suite(options: argparse.Namespace, overrides: list[str]) -> int:
         console.print(suite_table(described, num_steps))
     for num_steps in suite.num_steps:
         console.print(suite_verdict(described, num_steps), highlight=False, soft_wrap=True)
-    console.print(f"written to {out}: suite.json and five tables (Parquet)", highlight=False, soft_wrap=True)
+    console.print(
+        f"written to {report(out)}, beside suite.json and five tables (Parquet)", highlight=False, soft_wrap=True
+    )
     return 0
 
 

@@ -98,7 +98,11 @@ class Problem:
 
     @functools.cached_property
     def begin(self) -> Callable[[Int[Array, " n"]], tuple[Start, Float[Array, " n"]]]:
-        """Compiled: from numbers of seeds to beginnings and their losses on the training split."""
+        """Compiled: from numbers of seeds to beginnings and their losses on the training split.
+
+        On one device, as `judge`: two virtual devices of a CPU that factorise matrices at once (a quadratic draws its
+        axes so) wait for each other for ever.
+        """
 
         def begin(number: Int[Array, ""]) -> tuple[Start, Float[Array, ""]]:
             key_task, key_params, key_memory = jax.random.split(self.keys(number)[0], 3)
@@ -107,7 +111,7 @@ class Problem:
             start = Start(task, params, self.family.init_memory(task, params, key_memory))
             return start, self._loss(task, params, "train")
 
-        return on_lanes(begin, num_arguments=1)
+        return jax.jit(jax.vmap(begin))
 
     @functools.cached_property
     def judge(self) -> Callable[[Any, Any], dict[str, Float[Array, " n"]]]:
@@ -116,7 +120,7 @@ class Problem:
         def judge(task: Any, params: Any) -> dict[str, Float[Array, ""]]:
             return {split: self._loss(task, params, split) for split in SPLITS}
 
-        return on_lanes(judge, num_arguments=2)
+        return jax.jit(jax.vmap(judge))
 
     def keys(self, number: Int[Array, ""]) -> tuple[Key[Array, ""], Key[Array, ""]]:
         """Keys of a training: of its beginning and of its steps."""
@@ -159,9 +163,9 @@ class SideBySide:
             chosen = [min(first + lane, len(settings) - 1) for lane in range(width)]  # the last call is filled up
             theta = jax.tree.map(lambda *xs: np.stack(xs), *[settings[i] for i in chosen])
             seeds = np.array([numbers[i] for i in chosen], np.int32)
-            start, initial = self.problem.begin(jnp.asarray(seeds))
-            params, loss, smoothed = program(theta, seeds, start, initial, np.int32(num_steps))
-            parts.append(jax.device_get((initial, self.problem.judge(start.task, params), loss, smoothed)))
+            start, initial = jax.device_get(self.problem.begin(jnp.asarray(seeds)))
+            params, loss, smoothed = jax.device_get(program(theta, seeds, start, initial, np.int32(num_steps)))
+            parts.append((initial, jax.device_get(self.problem.judge(start.task, params)), loss, smoothed))
         initial, final, loss, smoothed = jax.tree.map(lambda *xs: np.concatenate(xs)[: len(settings)], *parts)
         cap = CAP * initial
         final = {split: np.where(x < cap, x, cap) for split, x in final.items()}  # so do losses that are no numbers
