@@ -33,7 +33,7 @@ def suite_page(path: Path) -> Page:
     facts = Facts(
         [
             (f"log loss ratio to {suite.reference}", row["log_ratio"]["mean"]),
-            ("speed-up over Adam", row["speed_up"]["mean"]),
+            ("speed-up over Adam", row["speed_up"]["mean"] if row["speed_up"] else "not measured"),
             ("tasks better", f"{row['tasks_better']} of {row['num_tasks']}"),
             ("profile score", row["profile_score"]),
             ("inner steps", longest),
@@ -76,7 +76,7 @@ def _scores(suite: SuiteData, steps: int) -> list[Block]:
                 "optimizer": name,
                 "log loss ratio": interval(row["log_ratio"], "+.3f"),
                 "of validation losses": interval(row["log_ratio_validation"], "+.3f"),
-                "speed-up": interval(row["speed_up"], ".2f"),
+                "speed-up": interval(row["speed_up"], ".2f") if row["speed_up"] else "-",
                 "profile score": row["profile_score"],
                 "tasks better": row["tasks_better"],
             }
