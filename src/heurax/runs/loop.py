@@ -28,7 +28,7 @@ from heurax.runs.provenance import environment, provenance
 from heurax.runs.signals import StopRequest, stop_on_signals
 from heurax.runs.tracking import JsonLines, TensorBoard, Tracker
 
-__all__ = ["Summary", "train"]
+__all__ = ["Summary", "check_finite", "open_trackers", "train", "write_results"]
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def _run(
     meta_loss = None
     started = time.monotonic()
     with contextlib.ExitStack() as stack:
-        trackers = _trackers(config, directory, step)
+        trackers = open_trackers(config, directory, step)
         for tracker in trackers:
             stack.callback(tracker.close)
         progress = stack.enter_context(RunProgress(console, total, step, inner_steps))
@@ -129,7 +129,7 @@ def _run(
                 state, metrics = advance(state)
                 record = {name: float(np.mean(values)) for name, values in jax.device_get(metrics).items()}
             step += config.steps_per_dispatch
-            _check_finite(record, step, checkpoints)
+            check_finite(record, step, checkpoints)
             meta_loss = record["meta_loss"]
             seconds = time.monotonic() - started
             for tracker in trackers:
@@ -157,11 +157,12 @@ def _run(
         stopped_by=stop.signal,
     )
     if is_first_process():
-        _write_results(config, config_text, directory, state, summary)
+        write_results(config, config_text, directory, state.theta, summary)
     return summary
 
 
-def _trackers(config: TrainConfig, directory: RunDirectory, step: int) -> list[Tracker]:
+def open_trackers(config: TrainConfig, directory: RunDirectory, step: int) -> list[Tracker]:
+    """Where the records of a run go, from an outer step on; nowhere on any process but the first."""
     if not is_first_process():
         return []
     trackers: list[Tracker] = [JsonLines(directory.metrics, step)]
@@ -185,8 +186,12 @@ def _lost_processes(checkpoints: Checkpoints) -> Iterator[None]:
         ) from error
 
 
-def _check_finite(record: dict[str, float], step: int, checkpoints: Checkpoints) -> None:
-    """Stop before a broken `theta` is saved."""
+def check_finite(record: dict[str, float], step: int, checkpoints: Checkpoints) -> None:
+    """Stop before a broken `theta` is saved.
+
+    Raises:
+        HeuraxError: `theta` is not finite.
+    """
     if math.isfinite(record["theta_norm"]):
         return
     latest = checkpoints.latest_step
@@ -197,11 +202,10 @@ def _check_finite(record: dict[str, float], step: int, checkpoints: Checkpoints)
     )
 
 
-def _write_results(
-    config: TrainConfig, config_text: str, directory: RunDirectory, state: Any, summary: Summary
-) -> None:
+def write_results(config: TrainConfig, config_text: str, directory: RunDirectory, theta: Any, summary: Summary) -> None:
+    """Write the artifact and the summary of a run."""
     described = {k: v for k, v in dataclasses.asdict(summary).items() if k != "stopped_by"}
     origin = provenance(config_text, config.seed, summary.outer_steps) | {"meta_loss": summary.meta_loss}
-    theta = jax.device_get(state.theta)
-    artifacts.save(directory.artifact, artifacts.Artifact(config.inner.rule, theta, origin), overwrite=True)
+    rule = config.inner.rule
+    artifacts.save(directory.artifact, artifacts.Artifact(rule, jax.device_get(theta), origin), overwrite=True)
     write_text(directory.summary, json.dumps(described, indent=2) + "\n")
