@@ -4,12 +4,14 @@ A config mirrors the constructor expression it stands for. Where a field is an i
 estimator), `class_path` names the implementation, short names included, and `init_args` its fields.
 """
 
+import abc
 import contextlib
 import difflib
 import importlib
 import inspect
 import io
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -144,14 +146,14 @@ def _fields(class_path: str | None, cls: type) -> list[str]:
 
 
 def _known_classes() -> list[str]:
-    from heurax.envs import ENVIRONMENTS
-    from heurax.inner import INNER_LOOPS, NETWORKS, POLICIES, TORSOS
-    from heurax.outer import ESTIMATORS, OUTER_LOOPS, TRUNCATIONS
-    from heurax.rules import RULES
-    from heurax.tasks import TASKS
-
-    tables = (RULES, TASKS, ENVIRONMENTS, INNER_LOOPS, NETWORKS, TORSOS, POLICIES, ESTIMATORS, OUTER_LOOPS, TRUNCATIONS)
-    return [name for table in tables for name in table]
+    """Names of all implementations that a config may name: what heurax exports and can be made."""
+    modules = [module for name, module in sys.modules.items() if name.split(".")[0] == "heurax"]
+    exported = {name: getattr(module, name, None) for module in modules for name in getattr(module, "__all__", ())}
+    return [
+        name
+        for name, cls in exported.items()
+        if isinstance(cls, type) and issubclass(cls, abc.ABC) and not inspect.isabstract(cls)
+    ]
 
 
 def did_you_mean(name: str, known: list[str]) -> str:

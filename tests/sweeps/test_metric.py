@@ -32,7 +32,7 @@ def test_metrics_of_a_run(run_dir):
     assert read_metric(run_dir, Metric("run_seconds", source="summary")) == 2.5
     with pytest.raises(HeuraxError, match=r"metrics.jsonl has no 'meta_los'; did you mean 'meta_loss'\?"):
         read_metric(run_dir, Metric("meta_los"))
-    with pytest.raises(HeuraxError, match="summary.json has no number 'status'"):
+    with pytest.raises(HeuraxError, match=r"summary.json has no number 'status'"):
         read_metric(run_dir, Metric("status", source="summary"))
 
 

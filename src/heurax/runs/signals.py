@@ -41,7 +41,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
     def handle(number: int, frame: FrameType | None) -> None:
         del frame  # unused: where the program was does not matter
         request.signal = request.signal or signal.Signals(number)
-        signal.signal(number, previous[number])
+        signal.signal(number, previous[signal.Signals(number)])
 
     for number in SIGNALS:
         signal.signal(number, handle)
@@ -49,4 +49,4 @@ def stop_on_signals() -> Iterator[StopRequest]:
         yield request
     finally:
         for number in SIGNALS:
-            signal.signal(number, previous[number])
+            signal.signal(number, previous[signal.Signals(number)])

@@ -33,6 +33,9 @@ class SweepConfig:
     def __post_init__(self) -> None:
         if not self.seeds:
             raise ValueError("seeds must not be empty")
+        outside = [seed for seed in self.seeds if not 0 <= seed < 2**32]
+        if outside:
+            raise ValueError(f"seeds must be in [0, 2**32), got {outside[0]}")
         if "seed" in (*self.search.fields, *self.overrides):
             raise ValueError("seed must be given by seeds, not by search or overrides")
         if self.launcher.trials_per_job > 1 and self.search.prunes:

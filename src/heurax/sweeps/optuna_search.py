@@ -125,7 +125,7 @@ class _OptunaExplorer(Explorer):
         if step in self._study.get_trials(deepcopy=False)[point.index].intermediate_values:
             return False  # seen by an earlier process
         trial.report(value, step)
-        return trial.should_prune()
+        return bool(trial.should_prune())
 
     def prune(self, point: Point) -> None:
         """See `Explorer.prune`."""

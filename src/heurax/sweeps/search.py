@@ -6,6 +6,7 @@ sweep asks for points.
 
 import abc
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,6 +143,11 @@ class Grid(ListedSearch):
     def fields(self) -> list[str]:
         """See `Search.fields`."""
         return list(self.space)
+
+    @property
+    def num_points(self) -> int:
+        """See `Search.num_points`."""
+        return math.prod(len(values) for values in self.space.values())
 
     def points(self) -> list[Point]:
         """See `ListedSearch.points`."""

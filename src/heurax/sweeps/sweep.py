@@ -77,8 +77,11 @@ def run_sweep(
         held = stack.enter_context(SweepDirectory(directory, config_text))
         explorer = config.search.open(directory, config.metric)
         sweep = _Sweep(config, held, explorer, retry_failed)
-        stop = stack.enter_context(stop_on_signals())
-        with sweep.stopping(), config.launcher.open(directory) as pool, SweepProgress(console, directory) as progress:
+        with contextlib.ExitStack() as running:
+            running.enter_context(sweep.stopping())
+            pool = running.enter_context(config.launcher.open(directory))
+            stop = running.enter_context(stop_on_signals())
+            progress = running.enter_context(SweepProgress(console, directory))
             sweep.adopt(pool)
             while not stop and sweep.advance(pool):
                 progress.update(sweep.table)

@@ -27,7 +27,7 @@ from heurax.runs.devices import device_mesh, peak_memory
 from heurax.runs.directory import RunDirectory
 from heurax.runs.loop import check_finite, open_trackers, write_results
 from heurax.runs.progress import RunProgress
-from heurax.runs.provenance import environment
+from heurax.runs.provenance import environment, write_provenance
 from heurax.runs.signals import stop_on_signals
 from heurax.runs.tracking import Tracker
 from heurax.sweeps.trials import TRACEABLE
@@ -137,7 +137,8 @@ def train_together(
         compile_seconds = time.monotonic() - started
         console.print(f"compiled the outer step of {len(members)} trials in {compile_seconds:.1f} s", highlight=False)
         for member in members:
-            member.trackers = open_trackers(member.config, member.directory, step)
+            write_provenance(member.directory.path, member.config)
+            member.trackers = open_trackers(member.config, member.text, member.directory, step)
             for tracker in member.trackers:
                 stack.callback(tracker.close)
         inner_steps = configs[0].outer.inner_steps(configs[0].inner)

@@ -50,8 +50,8 @@ class Ray(Launcher):
             raise HeuraxError("launcher Ray needs the package ray: pip install 'heurax[ray]'") from error
         where = "a local cluster" if self.address is None else f"the cluster at {self.address}"
         try:
-            options = {"include_dashboard": False} if self.address is None else {}
-            ray.init(self.address, log_to_driver=False, logging_level=logging.ERROR, **options)
+            options: dict[str, Any] = {"include_dashboard": False} if self.address is None else {}
+            ray.init(self.address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise HeuraxError(f"Ray cannot use {where}: {str(error).strip().splitlines()[0]}") from error
         pool = RayPool(ray, self)
