@@ -88,7 +88,10 @@ def read_config(cls: type[T], path: Path | None, overrides: Sequence[str] = ()) 
 
 
 def first_difference(ours: Any, theirs: Any, path: str = "") -> tuple[str, Any, Any] | None:
-    """The first field in which two parsed configs differ, as (dotted name, ours, theirs)."""
+    """The first field in which two parsed configs differ, as (dotted name, ours, theirs).
+
+    A field that one of them lacks and that is null or empty in the other is no difference.
+    """
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for name in [*ours, *(name for name in theirs if name not in ours)]:
             inside = path if name == "init_args" else f"{path}.{name}".lstrip(".")
@@ -96,7 +99,8 @@ def first_difference(ours: Any, theirs: Any, path: str = "") -> tuple[str, Any, 
             if found is not None:
                 return found
         return None
-    return None if ours == theirs else (path, ours, theirs)
+    nothing = (None, [], {})
+    return None if ours == theirs or (ours in nothing and theirs in nothing) else (path, ours, theirs)
 
 
 def _explain(cls: type, message: str) -> str:

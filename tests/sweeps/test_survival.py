@@ -10,7 +10,7 @@ import pytest
 
 RATE = "outer.optimizer.learning_rate"
 TRIALS = [{"values": {RATE: rate}, "name": f"rate{i}"} for i, rate in enumerate([0.001, 0.003, 0.01, 0.03])]
-DIVERGES = {RATE: 1e38, "outer.optimizer.name": "sgd", "outer.optimizer.clip_norm": ".inf"}
+DIVERGES = {RATE: 3e38}  # the second step overflows
 TWO = {"class_path": "Local", "init_args": {"processes": 2}}
 
 
@@ -53,8 +53,6 @@ def test_a_power_cut_and_a_trial_that_fails(sweep_path, heurax_command, heurax_r
     """Twelve trials and one that diverges, killed in the middle with all their processes, and started again."""
     diverges = {"values": DIVERGES, "name": "diverges"}
     path = sweep_path("Listed", {"trials": [*TRIALS[:2], diverges, *TRIALS[2:]]}, seeds=[0, 1, 2], launcher=TWO)
-    text = path.read_text().replace("seeds:", "overrides: {outer.optimizer.warmup_steps: 0}\nseeds:")
-    path.write_text(text)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     code, output, errors = heurax_run("sweep", path, "--out", whole)
     assert code == 1, errors
@@ -118,7 +116,8 @@ def test_stopped_and_started_elsewhere(sweep_path, heurax_command, heurax_run, t
     for left in ("summary.json", "metrics.jsonl"):
         (whole / left).unlink()
     assert heurax_run("train", whole / "config.yaml", "--run_dir", whole, "--cpu_devices", "1")[0] == 0
-    records = [[json.loads(line) for line in (d / "metrics.jsonl").open()] for d in (out / "trials" / "000", whole)]
+    texts = [(run / "metrics.jsonl").read_text() for run in (out / "trials" / "000", whole)]
+    records = [[json.loads(line) for line in text.splitlines()] for text in texts]
     assert [r["step"] for r in records[0]] == [r["step"] for r in records[1]]
     ours, theirs = ([record["meta_loss"] for record in run] for run in records)
     # together, sums are taken in another order, and the learning rate is rounded to float32 before it is used

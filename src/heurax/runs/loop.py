@@ -184,7 +184,7 @@ def open_trackers(config: TrainConfig, config_text: str, directory: RunDirectory
     trackers: list[Tracker] = [JsonLines(directory.metrics, step)]
     if config.tensorboard:
         trackers.append(TensorBoard(directory.tensorboard, step))
-    trackers += [tracking.open(directory.path, config_text, step) for tracking in config.track or ()]
+    trackers += [tracking.open(directory.path, config_text, step) for tracking in config.track]
     return trackers
 
 

@@ -78,4 +78,4 @@ class WandBTracker(Tracker):
 
     def close(self) -> None:
         """See `Tracker.close`."""
-        self._run.finish(quiet=True)
+        self._run.finish()
