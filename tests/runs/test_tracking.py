@@ -81,7 +81,7 @@ def test_all_trackers_hold_the_same_numbers(config_path, tmp_path):
         train(config, run_dir, text)
     lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(10, 110, 10))
-    numbers = {(line.pop("step"), name): value for line in lines for name, value in line.items() if name != "step"}
+    numbers = {(line["step"], name): value for line in lines for name, value in line.items() if name != "step"}
     assert {name for _, name in numbers} >= {"meta_loss", "gradient_norm", "theta_norm", "outer_steps_per_second"}
     assert all(math.isfinite(value) for value in numbers.values())
 
