@@ -72,8 +72,7 @@ def test_a_power_cut_and_a_trial_that_fails(sweep_path, heurax_command, heurax_r
     for each in everyone:
         each.kill()
     process.communicate()
-    done = {p.parent.parent.name: files(p.parent) for p in killed.glob("trials/*/artifact") if p.is_dir()}
-    done = {name: files(killed / "trials" / name) for name in done}
+    done = {path.parent.name: files(path.parent) for path in killed.glob("trials/*/summary.json")}
     assert 4 <= len(done) < 12
 
     code, _, errors = heurax_run("sweep", path, "--out", killed)
