@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 RATE = "outer.optimizer.learning_rate"
+SIGMA = "outer.estimator.sigma"
 TRIALS = [{"values": {RATE: rate}, "name": f"rate{i}"} for i, rate in enumerate([0.001, 0.003, 0.01, 0.03])]
 DIVERGES = {RATE: 3e38}  # the second step overflows
 TWO = {"class_path": "Local", "init_args": {"processes": 2}}
@@ -92,7 +93,8 @@ def test_a_power_cut_and_a_trial_that_fails(sweep_path, heurax_command, heurax_r
 @pytest.mark.slow
 def test_stopped_and_started_elsewhere(sweep_path, heurax_command, heurax_run, tmp_path):
     """SIGTERM saves every trial; another launcher goes on from there, here with both as one program."""
-    path = sweep_path("Grid", {"space": {RATE: [0.003, 0.01]}}, launcher=TWO)
+    points = [{RATE: 0.003, SIGMA: 0.1}, {RATE: 0.01, SIGMA: 0.05}]
+    path = sweep_path("Listed", {"trials": [{"values": point} for point in points]}, launcher=TWO)
     out = tmp_path / "out"
     process = heurax_command("sweep", path, "--out", out, "--overrides.outer.num_steps", "2000")
     logs = [out / "trials" / name / "metrics.jsonl" for name in ("000", "001")]
@@ -119,5 +121,5 @@ def test_stopped_and_started_elsewhere(sweep_path, heurax_command, heurax_run, t
     records = [[json.loads(line) for line in text.splitlines()] for text in texts]
     assert [r["step"] for r in records[0]] == [r["step"] for r in records[1]]
     ours, theirs = ([record["meta_loss"] for record in run] for run in records)
-    # together, sums are taken in another order, and the learning rate is rounded to float32 before it is used
+    # together, sums are taken in another order, and what is traced is rounded to float32 before it is used
     assert ours == pytest.approx(theirs, rel=1e-3)
