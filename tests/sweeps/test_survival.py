@@ -67,8 +67,8 @@ def test_a_power_cut_and_a_trial_that_fails(sweep_path, heurax_command, heurax_r
     process = heurax_command("sweep", path, "--out", killed)
     wait_until(lambda: statuses(killed).count("finished") >= 4, process)
     running = [name for name, trial in table(killed).items() if trial["status"] == "running"]
-    log = killed / "trials" / running[0] / "metrics.jsonl"
-    wait_until(lambda: log.exists() and log.read_text().count("\n") > 6, process)
+    checkpoints = killed / "trials" / running[0] / "checkpoints"
+    wait_until(lambda: any(path.name.isdigit() for path in checkpoints.glob("*")), process)
     everyone = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     for each in everyone:
         each.kill()

@@ -171,7 +171,7 @@ class _Sweep:
         for running in list(self._running):
             end = running.job.poll()
             if end is None:
-                if self._config.search.prunes:
+                if self._config.search.prunes and not running.pruned:
                     self._report(running)
                 continue
             self._running.remove(running)
