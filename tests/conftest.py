@@ -1,6 +1,8 @@
 """Hostile settings for every test: strict dtypes and ranks, typed keys only, several virtual devices."""
 
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,3 +39,35 @@ def shared() -> Path:
     if not path.is_dir():
         pytest.skip("no reference data: set HEURAX_SHARED to the folder that holds golden/ and weights/")
     return path
+
+
+@pytest.fixture
+def heurax_command(tmp_path):
+    """Starts `heurax ...` as a user would; two virtual devices, a shared compilation cache."""
+
+    def start(*arguments, **options) -> subprocess.Popen:
+        cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "jax-cache"))
+        environment = os.environ | {
+            "JAX_PLATFORMS": "cpu",
+            "JAX_COMPILATION_CACHE_DIR": cache,
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "COLUMNS": "200",
+        }
+        command = [sys.executable, "-m", "heurax.cli", *map(str, arguments)]
+        return subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+        )
+
+    return start
+
+
+@pytest.fixture
+def heurax_run(heurax_command):
+    """Runs `heurax ...` to its end: (exit code, standard output, standard error)."""
+
+    def run(*arguments, **options):
+        process = heurax_command(*arguments, **options)
+        output, errors = process.communicate(timeout=800)
+        return process.returncode, output, errors
+
+    return run

@@ -13,11 +13,14 @@ from heurax.inner import INNER_LOOPS
 from heurax.outer import ESTIMATORS, OUTER_LOOPS
 from heurax.rules import RULES
 from heurax.runs import TrainConfig
+from heurax.sweeps import LAUNCHERS, SEARCHES, SweepConfig, check_sweep
 from heurax.tasks import NAMED_TASKS, TASKS
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["train"], ["evaluate"], ["export"], ["import"], ["list"]], ids=lambda c: c[0] if c else ""
+    "command",
+    [[], ["train"], ["sweep"], ["evaluate"], ["export"], ["import"], ["list"]],
+    ids=lambda c: c[0] if c else "",
 )
 def test_help_reads_well(command, capsys):
     with pytest.raises(SystemExit) as end:
@@ -26,15 +29,25 @@ def test_help_reads_well(command, capsys):
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 120
     assert "heurax" in text
-    if command and command[0] in ("train", "evaluate"):
+    if command and command[0] in ("train", "sweep", "evaluate"):
         assert "Fields of the config:" in text
-        assert "\n    seed: " in text
+        assert "\n    seed" in text
 
 
 def test_list_names_everything(capsys):
     assert main(["list"]) == 0
     text = capsys.readouterr().out
-    for table in (RULES, TASKS, ENVIRONMENTS, INNER_LOOPS, ESTIMATORS, OUTER_LOOPS, config_files()):
+    for table in (
+        RULES,
+        TASKS,
+        ENVIRONMENTS,
+        INNER_LOOPS,
+        ESTIMATORS,
+        OUTER_LOOPS,
+        SEARCHES,
+        LAUNCHERS,
+        config_files(),
+    ):
         for name in table:
             assert f"\n  {name} " in text
     assert "learned_optimizers/quickstart" in text
@@ -96,7 +109,10 @@ def test_environments_that_are_not_there_are_refused(overrides, message, tmp_pat
 @pytest.mark.parametrize("name", config_files())
 def test_every_config_is_valid_and_commented(name):
     path = find_config(name)
-    read_config({"agents": LifetimesConfig, "evaluation": EvaluationConfig}.get(name.split("/")[0], TrainConfig), path)
+    others = {"agents": LifetimesConfig, "evaluation": EvaluationConfig, "sweeps": SweepConfig}
+    config, _ = read_config(others.get(name.split("/")[0], TrainConfig), path)
+    if isinstance(config, SweepConfig):
+        check_sweep(config)
     assert path.read_text().startswith("# ")
 
 

@@ -68,8 +68,8 @@ def main() -> None:
     write_text(out / "costs.csv", pd.concat(costs).to_csv(index=False, float_format="%.5g"))
     figure(described["small"]).savefig(out / "celo2_small.png", dpi=110)
     result = {
-        "claim": "whether Celo2, meta-trained on perceptrons of 8x8 images alone, ends lower than AdamW on other tasks, "
-        "both with the same schedule and the best of the same learning rates",
+        "claim": "whether Celo2, meta-trained on perceptrons of 8x8 images alone, ends lower than AdamW on other "
+        "tasks, both with the same schedule and the best of the same learning rates",
         "score": "interquartile mean over tasks and seeds of log(AdamW's final training loss / the learned one's)",
         "suites": described,
         "training": json.loads((work / "run" / "summary.json").read_text()),

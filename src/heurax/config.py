@@ -4,6 +4,7 @@ A config mirrors the constructor expression it stands for. Where a field is an i
 estimator), `class_path` names the implementation, short names included, and `init_args` its fields.
 """
 
+import abc
 import contextlib
 import dataclasses
 import difflib
@@ -11,6 +12,7 @@ import importlib
 import inspect
 import io
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -88,7 +90,10 @@ def read_config(cls: type[T], path: Path | None, overrides: Sequence[str] = ()) 
 
 
 def first_difference(ours: Any, theirs: Any, path: str = "") -> tuple[str, Any, Any] | None:
-    """The first field in which two parsed configs differ, as (dotted name, ours, theirs)."""
+    """The first field in which two parsed configs differ, as (dotted name, ours, theirs).
+
+    A field that one of them lacks and that is null or empty in the other is no difference.
+    """
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for name in [*ours, *(name for name in theirs if name not in ours)]:
             inside = path if name == "init_args" else f"{path}.{name}".lstrip(".")
@@ -96,7 +101,8 @@ def first_difference(ours: Any, theirs: Any, path: str = "") -> tuple[str, Any, 
             if found is not None:
                 return found
         return None
-    return None if ours == theirs else (path, ours, theirs)
+    nothing = (None, [], {})
+    return None if ours == theirs or (ours in nothing and theirs in nothing) else (path, ours, theirs)
 
 
 def _plain_sequences(cls: type) -> dict[str, Any]:
@@ -156,14 +162,14 @@ def _fields(class_path: str | None, cls: type) -> list[str]:
 
 
 def _known_classes() -> list[str]:
-    from heurax.envs import ENVIRONMENTS
-    from heurax.inner import INNER_LOOPS, NETWORKS, POLICIES, TORSOS
-    from heurax.outer import ESTIMATORS, OUTER_LOOPS, TRUNCATIONS
-    from heurax.rules import RULES
-    from heurax.tasks import TASKS
-
-    tables = (RULES, TASKS, ENVIRONMENTS, INNER_LOOPS, NETWORKS, TORSOS, POLICIES, ESTIMATORS, OUTER_LOOPS, TRUNCATIONS)
-    return [name for table in tables for name in table]
+    """Names of all implementations that a config may name: what heurax exports and can be made."""
+    modules = [module for name, module in sys.modules.items() if name.split(".")[0] == "heurax"]
+    exported = {name: getattr(module, name, None) for module in modules for name in getattr(module, "__all__", ())}
+    return [
+        name
+        for name, cls in exported.items()
+        if isinstance(cls, type) and issubclass(cls, abc.ABC) and not inspect.isabstract(cls)
+    ]
 
 
 def did_you_mean(name: str, known: list[str]) -> str:

@@ -11,6 +11,8 @@ from heurax.evaluation import suites
 from heurax.inner import INNER_LOOPS, NETWORKS, POLICIES, TORSOS
 from heurax.outer import ESTIMATORS, OUTER_LOOPS, strategies
 from heurax.rules import RULES
+from heurax.runs import TRACKING
+from heurax.sweeps import DISTRIBUTIONS, LAUNCHERS, SEARCHES
 from heurax.tasks import NAMED_TASKS, TASKS, named_task, task_cost
 
 __all__ = ["print_listing"]
@@ -33,6 +35,10 @@ def print_listing(what: str | None = None) -> None:
         "agents": {**NETWORKS, **TORSOS, **POLICIES},
         "estimators": dict(ESTIMATORS),
         "outer": dict(OUTER_LOOPS),
+        "tracking": dict(TRACKING),
+        "searches": dict(SEARCHES),
+        "distributions": dict(DISTRIBUTIONS),
+        "launchers": dict(LAUNCHERS),
     }
     groups: dict[str, dict[str, str]] = {
         group: {name: _first_line(inspect.getdoc(cls)) for name, cls in table.items()}

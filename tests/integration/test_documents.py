@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from directories import make_evaluation, make_run, make_sweep
-from heurax import artifacts, cli, runs
+from heurax import artifacts, cli, runs, sweeps
 from heurax.outer import ESTIMATORS
 from heurax.rules import AdafacMLP
 
@@ -53,7 +53,7 @@ def test_python_blocks_run(page):
 @pytest.mark.usefixtures("empty_directory")
 @every_page
 def test_configs_of_commands_are_valid(page, monkeypatch):
-    """Every `heurax train` is parsed, its config built and checked; nothing is trained.
+    """Every `heurax train` and `heurax sweep` is parsed, its config built and checked; nothing is trained.
 
     A YAML block is a file of the name in its first line (`# mine.yaml`), which commands may use.
     """
@@ -61,9 +61,20 @@ def test_configs_of_commands_are_valid(page, monkeypatch):
         if name := re.match(r"# (\S+\.yaml)\n", block):
             Path(name[1]).write_text(block)
     done = SimpleNamespace(status="finished", stopped_by=None, outer_steps=0, meta_loss=None)
-    monkeypatch.setattr(runs, "train", lambda *args: done)
+
+    def check(config, *args, **options):
+        sweeps.check_sweep(config)
+        return sweeps.SweepResult(
+            sweeps.SweepTable(config.base, {"name": "meta_loss", "goal": "minimize"}, [], 0), None
+        )
+
+    monkeypatch.setattr(sweeps, "run_sweep", check)
+    monkeypatch.setattr(sweeps, "show_status", lambda *args: None)
+    monkeypatch.setattr(runs, "train", lambda *args, **options: done)
     shown = "".join(blocks(page, "bash")).replace("\\\n", " ").splitlines()
     for command in [words for line in shown if (words := shlex.split(line, comments=True))[:2] == ["heurax", "train"]]:
+        assert cli.main(command[1:]) == 0, shlex.join(command)
+    for command in [words for line in shown if (words := shlex.split(line, comments=True))[:2] == ["heurax", "sweep"]]:
         assert cli.main(command[1:]) == 0, shlex.join(command)
 
 

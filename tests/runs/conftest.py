@@ -1,8 +1,5 @@
-"""A run small enough to be made often, and a way to make it in a process of its own."""
+"""A run small enough to be made often."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -31,35 +28,3 @@ def config_path(tmp_path) -> Path:
     path = tmp_path / "small.yaml"
     path.write_text(CONFIG)
     return path
-
-
-@pytest.fixture
-def heurax_command(tmp_path):
-    """Starts `heurax ...` as a user would; two virtual devices, a shared compilation cache."""
-
-    def start(*arguments, **options) -> subprocess.Popen:
-        cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "jax-cache"))
-        environment = os.environ | {
-            "JAX_PLATFORMS": "cpu",
-            "JAX_COMPILATION_CACHE_DIR": cache,
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-            "COLUMNS": "200",
-        }
-        command = [sys.executable, "-m", "heurax.cli", *map(str, arguments)]
-        return subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-        )
-
-    return start
-
-
-@pytest.fixture
-def heurax_run(heurax_command):
-    """Runs `heurax ...` to its end: (exit code, standard output, standard error)."""
-
-    def run(*arguments, **options):
-        process = heurax_command(*arguments, **options)
-        output, errors = process.communicate(timeout=300)
-        return process.returncode, output, errors
-
-    return run

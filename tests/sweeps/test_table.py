@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 
 import pytest
@@ -36,8 +37,10 @@ def test_round_trip(tmp_path):
 
 
 def test_metrics_that_are_not_finite_are_null(tmp_path):
-    write_table(tmp_path, SweepTable("a", {}, [], 1, [TrialRecord("000", 0, 0, {}, "finished", float("inf"))]))
-    assert json.loads((tmp_path / "sweep.json").read_text())["trials"][0]["metric"] is None
+    write_table(tmp_path, SweepTable("a", {}, [], 1, [TrialRecord("000", 0, 0, {"a": math.nan}, "finished", math.inf)]))
+    [trial] = json.loads((tmp_path / "sweep.json").read_text())["trials"]
+    assert trial["metric"] is None
+    assert trial["values"] == {"a": None}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The command line: `heurax train | live | evaluate | export | import | list`, one module per command.
+"""The command line: `heurax train | sweep | live | evaluate | export | import | list`, one module per command.
 
 A command imports JAX only when it runs, so that `heurax --help` is quick.
 """

@@ -14,13 +14,13 @@ def add_list(commands: Any) -> None:
         commands,
         "list",
         _run,
-        "name the rules, tasks, environments, inner loops, agents, estimators, outer loops, suites and configs",
+        "name what there is: rules, tasks, environments, inner loops, agents, estimators, outer loops, configs",
     )
     listing.add_argument(
         "what",
         nargs="?",
-        help="one group (rules, tasks, environments, inner, agents, estimators, outer, strategies, suites, configs) "
-        "or name",
+        help="one group (rules, tasks, environments, inner, agents, estimators, outer, strategies, suites, tracking, "
+        "searches, distributions, launchers, configs) or name",
     )
 
 

@@ -14,12 +14,13 @@ from heurax.cli.importing import add_import
 from heurax.cli.listing import add_list
 from heurax.cli.live import add_live
 from heurax.cli.report import add_report
+from heurax.cli.sweep import add_sweep
 from heurax.cli.train import add_train
 from heurax.errors import HeuraxError
 
 __all__ = ["COMMANDS", "entry_point", "main"]
 
-COMMANDS = (add_train, add_live, add_evaluate, add_export, add_import, add_report, add_list)
+COMMANDS = (add_train, add_sweep, add_live, add_evaluate, add_export, add_import, add_report, add_list)
 """What adds each command's parser, in the order that the help shows."""
 USER_ERROR = 2
 
@@ -27,6 +28,7 @@ DESCRIPTION = """\
 Meta-train learned optimizers and discover reinforcement-learning algorithms in JAX.
 
   heurax train learned_optimizers/quickstart      meta-train; again to resume
+  heurax sweep sweeps/quickstart                  many runs of one config: grids, random search, Optuna
   heurax live agents/cartpole                     lifetimes with a fixed rule: train agents, see their curves
   heurax evaluate runs/quickstart                 compare with tuned baselines
   heurax export runs/quickstart my_optimizer      an artifact for heurax.load

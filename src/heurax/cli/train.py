@@ -18,8 +18,8 @@ def add_train(commands: Any) -> None:
         "train",
         _run,
         "meta-train a rule",
-        "\n\nThe same command on a run directory that is there resumes the run, bit for bit. SIGTERM and Ctrl-C save"
-        "\na last checkpoint first.",
+        "\n\nThe same command on a run directory that is there resumes the run, bit for bit. SIGTERM, Ctrl-C and"
+        "\nwhat schedulers send (SIGUSR1, SIGUSR2) save a last checkpoint first.",
         FIELDS + "\nFields of the config:\n" + config_fields("heurax.runs.config", "TrainConfig"),
         takes_fields=True,
     )
@@ -29,6 +29,11 @@ def add_train(commands: Any) -> None:
         "--cpu_devices",
         type=positive,
         help="virtual devices that the cores are made into where JAX finds no accelerator (default: one per core)",
+    )
+    train.add_argument(
+        "--profile",
+        action="store_true",
+        help="trace a few outer steps first; profile/ in the run directory opens in TensorBoard and Perfetto",
     )
 
 
@@ -42,7 +47,7 @@ def _run(options: argparse.Namespace, overrides: list[str]) -> int:
     config, text = read_config(TrainConfig, path, overrides)
     run_dir = options.run_dir or Path("runs") / path.stem
     console = Console(stderr=True, quiet=not is_first_process())
-    summary = train(config, run_dir, text, console)
+    summary = train(config, run_dir, text, console, profile=options.profile)
     if summary.stopped_by is not None and summary.status == "stopped":
         console.print(
             f"stopped by {summary.stopped_by.name} after outer step {summary.outer_steps:,}, which is saved; "

@@ -5,11 +5,16 @@ from heurax.runs.devices import OuterProgram, split_cpu, tasks_mesh
 from heurax.runs.distributed import initialize, is_first_process
 from heurax.runs.export import export
 from heurax.runs.loop import Summary, train
+from heurax.runs.tracking import Tracking
+from heurax.runs.wandb import WandB
 
 __all__ = [
+    "TRACKING",
     "OuterProgram",
     "Summary",
+    "Tracking",
     "TrainConfig",
+    "WandB",
     "export",
     "initialize",
     "is_first_process",
@@ -17,3 +22,6 @@ __all__ = [
     "tasks_mesh",
     "train",
 ]
+
+TRACKING: dict[str, type[Tracking]] = {cls.__name__: cls for cls in (WandB,)}
+"""Services that take the records of a run, by name."""

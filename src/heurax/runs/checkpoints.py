@@ -49,6 +49,11 @@ class Checkpoints:
         """The outer step of the latest complete checkpoint."""
         return self._manager.latest_step()
 
+    @property
+    def all_steps(self) -> list[int]:
+        """The outer steps of all complete checkpoints."""
+        return list(self._manager.all_steps())
+
     def save(self, step: int, state: Any) -> None:
         """Begin to write a checkpoint. The state is copied first, so it may be donated afterwards."""
         copy = self._copy(state)
@@ -70,7 +75,7 @@ class Checkpoints:
         """
         self._wait()
         path = self._directory / str(step)
-        others = [s for s in self._manager.all_steps() if s != step]
+        others = [s for s in self.all_steps if s != step]
         hint = f"delete it to resume from step {max(others)}" if others else "delete it to start again"
         try:
             metadata = self._manager.item_metadata(step)[ITEM]

@@ -1,9 +1,10 @@
 """What a meta-training run is: the config behind `heurax train`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from heurax.inner import InnerLoop, SupervisedTraining
 from heurax.outer import Descent, OuterLoop
+from heurax.runs.tracking import Tracking
 
 __all__ = ["TrainConfig"]
 
@@ -21,6 +22,7 @@ class TrainConfig:
         checkpoint_every: outer steps between checkpoints; a multiple of `steps_per_dispatch`.
         keep_checkpoints: how many of the latest checkpoints are kept; >= 1.
         tensorboard: whether TensorBoard events are written beside `metrics.jsonl`.
+        track: services that take the records as well, such as `WandB`.
     """
 
     inner: InnerLoop = SupervisedTraining()
@@ -30,6 +32,7 @@ class TrainConfig:
     checkpoint_every: int = 500
     keep_checkpoints: int = 3
     tensorboard: bool = True
+    track: list[Tracking] = field(default_factory=list, hash=False)
 
     def __post_init__(self) -> None:
         for name in ("steps_per_dispatch", "checkpoint_every", "keep_checkpoints"):

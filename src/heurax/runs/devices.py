@@ -12,7 +12,7 @@ from heurax.errors import HeuraxError
 from heurax.inner import InnerLoop
 from heurax.outer import OuterLoop
 
-__all__ = ["TASKS_AXIS", "OuterProgram", "peak_memory", "planned_memory", "split_cpu", "tasks_mesh"]
+__all__ = ["TASKS_AXIS", "OuterProgram", "device_mesh", "peak_memory", "planned_memory", "split_cpu", "tasks_mesh"]
 
 TASKS_AXIS = "tasks"
 """Name of the mesh axis over which tasks, or members of a population, are sharded."""
@@ -43,8 +43,14 @@ def tasks_mesh(num_tasks: int, max_devices: int | None = None) -> Mesh:
         raise HeuraxError(
             f"the number of tasks, {num_tasks}, must be a multiple of the {len(devices)} devices of all processes"
         )
-    count = max(n for n in range(1, len(devices) + 1) if num_tasks % n == 0)
-    return jax.make_mesh((count,), (TASKS_AXIS,), axis_types=(AxisType.Auto,), devices=devices[:count])
+    return device_mesh(num_tasks, TASKS_AXIS, max_devices)
+
+
+def device_mesh(size: int, axis_name: str, max_devices: int | None = None) -> Mesh:
+    """A mesh of one axis over the largest number of devices that divides `size`."""
+    devices = jax.devices()[:max_devices]
+    count = max(n for n in range(1, len(devices) + 1) if size % n == 0)
+    return jax.make_mesh((count,), (axis_name,), axis_types=(AxisType.Auto,), devices=devices[:count])
 
 
 def planned_memory(program: jax.stages.Compiled) -> int:

@@ -19,7 +19,8 @@ class RunDirectory:
     """One run's directory, held under a lock while it is open.
 
     Layout: `config.yaml`, `metrics.jsonl`, TensorBoard events under `tensorboard/`, orbax checkpoints under
-    `checkpoints/`, the discovered rule under `artifact/`, and `summary.json`.
+    `checkpoints/`, the discovered rule under `artifact/`, `summary.json`, and what it takes to make the run again:
+    `provenance.json`, with `uncommitted.diff` where the code was not that of a commit. A profiled run has a `profile/`.
 
     Args:
         path: the directory; made if it is not there.

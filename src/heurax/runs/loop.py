@@ -23,12 +23,13 @@ from heurax.runs.config import TrainConfig
 from heurax.runs.devices import OuterProgram, peak_memory, planned_memory, tasks_mesh
 from heurax.runs.directory import RunDirectory
 from heurax.runs.distributed import any_process, is_first_process
+from heurax.runs.profiling import write_profile
 from heurax.runs.progress import RunProgress
-from heurax.runs.provenance import environment, provenance
+from heurax.runs.provenance import environment, provenance, write_provenance
 from heurax.runs.signals import StopRequest, stop_on_signals
 from heurax.runs.tracking import JsonLines, TensorBoard, Tracker
 
-__all__ = ["Summary", "train"]
+__all__ = ["Summary", "check_finite", "open_trackers", "train", "write_results"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,14 @@ class Summary:
     stopped_by: signal.Signals | None = None
 
 
-def train(config: TrainConfig, run_dir: Path, config_text: str, console: Console | None = None) -> Summary:
+def train(
+    config: TrainConfig,
+    run_dir: Path,
+    config_text: str,
+    console: Console | None = None,
+    *,
+    profile: bool = False,
+) -> Summary:
     """Meta-train in a run directory; resume if it holds a run of the same config.
 
     Args:
@@ -72,6 +80,7 @@ def train(config: TrainConfig, run_dir: Path, config_text: str, console: Console
         run_dir: its directory, made if it is not there.
         config_text: the resolved config as YAML, which names the run's owner.
         console: where progress is shown; standard error if None.
+        profile: whether a trace of a few outer steps is written under `profile/` before the run goes on.
 
     Returns:
         What it came to.
@@ -85,7 +94,7 @@ def train(config: TrainConfig, run_dir: Path, config_text: str, console: Console
         directory = stack.enter_context(RunDirectory(run_dir, config_text))
         checkpoints = stack.enter_context(Checkpoints(directory.checkpoints, config.keep_checkpoints))
         stop = stack.enter_context(stop_on_signals())
-        return _run(config, config_text, directory, checkpoints, stop, console)
+        return _run(config, config_text, directory, checkpoints, stop, console, profile)
 
 
 def _run(
@@ -95,6 +104,7 @@ def _run(
     checkpoints: Checkpoints,
     stop: StopRequest,
     console: Console,
+    profile: bool,
 ) -> Summary:
     total = config.outer.num_steps
     inner_steps = config.outer.inner_steps(config.inner)
@@ -108,6 +118,8 @@ def _run(
     state = program.init(config.seed) if latest is None else checkpoints.restore(latest, program.abstract_state())
     if latest is not None:
         console.print(f"resuming {directory.path} at outer step {step:,}", highlight=False)
+    if is_first_process():
+        write_provenance(directory.path, config)
     with console.status("compiling the outer step"):
         started = time.monotonic()
         advance = program.compile()
@@ -116,10 +128,14 @@ def _run(
     memory = f"{planned_memory(advance) / 1e6:,.1f} MB each"
     console.print(f"compiled the outer step in {compile_seconds:.1f} s for {devices}, {memory}", highlight=False)
 
+    if profile:
+        trace = write_profile(program, state, directory.path / "profile")
+        console.print(f"traced {trace}", highlight=False, soft_wrap=True)
+
     meta_loss = None
     started = time.monotonic()
     with contextlib.ExitStack() as stack:
-        trackers = _trackers(config, directory, step)
+        trackers = open_trackers(config, config_text, directory, step)
         for tracker in trackers:
             stack.callback(tracker.close)
         progress = stack.enter_context(RunProgress(console, total, step, inner_steps))
@@ -129,7 +145,7 @@ def _run(
                 state, metrics = advance(state)
                 record = {name: float(np.mean(values)) for name, values in jax.device_get(metrics).items()}
             step += config.steps_per_dispatch
-            _check_finite(record, step, checkpoints)
+            check_finite(record, step, checkpoints)
             meta_loss = record["meta_loss"]
             seconds = time.monotonic() - started
             for tracker in trackers:
@@ -157,16 +173,18 @@ def _run(
         stopped_by=stop.signal,
     )
     if is_first_process():
-        _write_results(config, config_text, directory, state, summary)
+        write_results(config, config_text, directory, state.theta, summary)
     return summary
 
 
-def _trackers(config: TrainConfig, directory: RunDirectory, step: int) -> list[Tracker]:
+def open_trackers(config: TrainConfig, config_text: str, directory: RunDirectory, step: int) -> list[Tracker]:
+    """Where the records of a run go, from an outer step on; nowhere on any process but the first."""
     if not is_first_process():
         return []
     trackers: list[Tracker] = [JsonLines(directory.metrics, step)]
     if config.tensorboard:
         trackers.append(TensorBoard(directory.tensorboard, step))
+    trackers += [tracking.open(directory.path, config_text, step) for tracking in config.track]
     return trackers
 
 
@@ -185,8 +203,12 @@ def _lost_processes(checkpoints: Checkpoints) -> Iterator[None]:
         ) from error
 
 
-def _check_finite(record: dict[str, float], step: int, checkpoints: Checkpoints) -> None:
-    """Stop before a broken `theta` is saved."""
+def check_finite(record: dict[str, float], step: int, checkpoints: Checkpoints) -> None:
+    """Stop before a broken `theta` is saved.
+
+    Raises:
+        HeuraxError: `theta` is not finite.
+    """
     if math.isfinite(record["theta_norm"]):
         return
     latest = checkpoints.latest_step
@@ -197,11 +219,10 @@ def _check_finite(record: dict[str, float], step: int, checkpoints: Checkpoints)
     )
 
 
-def _write_results(
-    config: TrainConfig, config_text: str, directory: RunDirectory, state: Any, summary: Summary
-) -> None:
+def write_results(config: TrainConfig, config_text: str, directory: RunDirectory, theta: Any, summary: Summary) -> None:
+    """Write the artifact and the summary of a run."""
     described = {k: v for k, v in dataclasses.asdict(summary).items() if k != "stopped_by"}
     origin = provenance(config_text, config.seed, summary.outer_steps) | {"meta_loss": summary.meta_loss}
-    theta = jax.device_get(state.theta)
-    artifacts.save(directory.artifact, artifacts.Artifact(config.inner.rule, theta, origin), overwrite=True)
+    rule = config.inner.rule
+    artifacts.save(directory.artifact, artifacts.Artifact(rule, jax.device_get(theta), origin), overwrite=True)
     write_text(directory.summary, json.dumps(described, indent=2) + "\n")

@@ -1,4 +1,8 @@
-"""A clean stop: SIGTERM and Ctrl-C ask the loop to end at the next opportunity."""
+"""A clean stop: SIGTERM, Ctrl-C and what schedulers send before they take a machine away.
+
+Each asks the loop to end at the next opportunity. Slurm sends SIGTERM on preemption, and before the time limit what
+`--signal` names: SIGUSR1 by custom, SIGUSR2 by submitit's.
+"""
 
 import contextlib
 import signal
@@ -7,6 +11,9 @@ from collections.abc import Iterator
 from types import FrameType
 
 __all__ = ["StopRequest", "stop_on_signals"]
+
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class StopRequest:
@@ -21,7 +28,7 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Note the first SIGTERM or SIGINT instead of dying by it; a second one has its usual effect.
+    """Note SIGTERM, SIGINT, SIGUSR1 or SIGUSR2 instead of dying by it; the same one again has its usual effect.
 
     Outside the main thread, where signals cannot be handled, the request is never made.
     """
@@ -29,19 +36,17 @@ def stop_on_signals() -> Iterator[StopRequest]:
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    signals = (signal.SIGTERM, signal.SIGINT)
-    previous = {number: signal.getsignal(number) for number in signals}
+    previous = {number: signal.getsignal(number) for number in SIGNALS}
 
     def handle(number: int, frame: FrameType | None) -> None:
         del frame  # unused: where the program was does not matter
-        request.signal = signal.Signals(number)
-        for each in signals:
-            signal.signal(each, previous[each])
+        request.signal = request.signal or signal.Signals(number)
+        signal.signal(number, previous[signal.Signals(number)])
 
-    for number in signals:
+    for number in SIGNALS:
         signal.signal(number, handle)
     try:
         yield request
     finally:
-        for number in signals:
-            signal.signal(number, previous[number])
+        for number in SIGNALS:
+            signal.signal(number, previous[signal.Signals(number)])

@@ -1,4 +1,4 @@
-"""Tracking: where the records of a run go. JSON lines always, TensorBoard beside them."""
+"""Tracking: where the records of a run go. JSON lines always, TensorBoard beside them, other services by choice."""
 
 import abc
 import contextlib
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from heurax.files import disk_errors, write_text
 
-__all__ = ["JsonLines", "TensorBoard", "Tracker"]
+__all__ = ["JsonLines", "TensorBoard", "Tracker", "Tracking"]
 
 
 class Tracker(abc.ABC):
@@ -22,6 +22,23 @@ class Tracker(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Finish writing."""
+
+
+class Tracking(abc.ABC):
+    """A service that takes records as well; a frozen dataclass."""
+
+    @abc.abstractmethod
+    def open(self, run_dir: Path, config_text: str, resume_step: int) -> Tracker:
+        """Begin, or go on.
+
+        Args:
+            run_dir: of the run.
+            config_text: its resolved config as YAML.
+            resume_step: the outer step after which records come; those after it may have been logged before.
+
+        Raises:
+            HeuraxError: the service's package is not installed, or the service refuses.
+        """
 
 
 class JsonLines(Tracker):

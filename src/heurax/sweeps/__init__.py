@@ -30,6 +30,52 @@ seeds; those of one point differ in the seed alone. `trials.csv` has the columns
 outer_steps, attempts, seconds, error, then the fields by their dotted names (lists and mappings as JSON).
 """
 
+from heurax.sweeps.config import SweepConfig
+from heurax.sweeps.importance import importance
+from heurax.sweeps.launchers import LAUNCHERS, Launcher, Local, Ray, Slurm
+from heurax.sweeps.metric import Metric, read_metric
+from heurax.sweeps.optuna_search import Optuna
+from heurax.sweeps.search import Grid, Listed, ListedTrial, Random, Search
+from heurax.sweeps.space import DISTRIBUTIONS, Choice, Distribution, Integer, LogUniform, Uniform
+from heurax.sweeps.status import show_status, status_view
+from heurax.sweeps.sweep import SweepResult, run_sweep
 from heurax.sweeps.table import STATUSES, SweepTable, TrialRecord, read_table, write_table
+from heurax.sweeps.trials import check_sweep
 
-__all__ = ["STATUSES", "SweepTable", "TrialRecord", "read_table", "write_table"]
+__all__ = [
+    "DISTRIBUTIONS",
+    "LAUNCHERS",
+    "SEARCHES",
+    "STATUSES",
+    "Choice",
+    "Distribution",
+    "Grid",
+    "Integer",
+    "Launcher",
+    "Listed",
+    "ListedTrial",
+    "Local",
+    "LogUniform",
+    "Metric",
+    "Optuna",
+    "Random",
+    "Ray",
+    "Search",
+    "Slurm",
+    "SweepConfig",
+    "SweepResult",
+    "SweepTable",
+    "TrialRecord",
+    "Uniform",
+    "check_sweep",
+    "importance",
+    "read_metric",
+    "read_table",
+    "run_sweep",
+    "show_status",
+    "status_view",
+    "write_table",
+]
+
+SEARCHES: dict[str, type[Search]] = {cls.__name__: cls for cls in (Grid, Listed, Random, Optuna)}
+"""All searches by name."""

@@ -86,7 +86,9 @@ def write_table(directory: Path, table: SweepTable) -> None:
         HeuraxError: they cannot be written; what was there before still is.
     """
     record = {"schema": SCHEMA, **dataclasses.asdict(table)}
-    record["trials"] = [trial | {"metric": _finite(trial["metric"])} for trial in record["trials"]]
+    for trial in record["trials"]:
+        trial["metric"] = _finite(trial["metric"])
+        trial["values"] = {name: _finite(value) for name, value in trial["values"].items()}
     write_text(directory / "sweep.json", json.dumps(record, indent=1) + "\n")
     text = io.StringIO()
     columns = [f.name for f in dataclasses.fields(TrialRecord) if f.name != "values"]
@@ -117,8 +119,8 @@ def read_table(directory: Path) -> SweepTable:
         raise HeuraxError(f"{path} cannot be read: {error}") from error
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _cell(value: Any) -> Any:
