@@ -92,9 +92,6 @@ def main() -> None:
     jax.config.update("jax_enable_compilation_cache", False)  # compile times are measured
 
     rows = [measure(setting) for setting in track(SETTINGS[: options.rows], "outer throughput", transient=True)]
-        Console(stderr=True).print(
-            ", ".join(f"{k} {v:,.3g}" if isinstance(v, float) else f"{v}" for k, v in rows[-1].items()), highlight=False
-        )
     formats = {"estimator": "", "rule": "", "size": "", "inner_steps_per_second": ",.0f", "adam": ",.0f"}
     formats |= {"share_of_adam": ".0%", "times_peer": ".1f", "compile_seconds": ".1f", "peer_compile": ".0f"}
     print_table(
