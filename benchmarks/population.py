@@ -1,10 +1,9 @@
-"""How throughput and memory grow with the number of lifetimes, from 1 to 512.
+"""How throughput and memory grow with the number of lifetimes, from 2 to 512, on the digits MLP 64-32-10.
 
     python -m benchmarks.population [--sizes 2 8 32 128 512] [--output results/population]
 
-Lifetimes of `TruncatedES` (a pair per task) on the digits MLP 64-32-10, batch 128, windows of 10 steps, for `AdafacMLP`
-and, as calibration, `optax.adam`. A population of one is a single lifetime of `TruncatedGradient`'s forward pass: it is
-not measured; the smallest here is one pair. Memory is what the compiled program plans to need, over all devices.
+Lifetimes come in antithetic pairs, of `TruncatedES`, so that the smallest population is two. Batch 128, windows of 10 steps, for `AdafacMLP` and, as calibration, `optax.adam`. Memory
+is what the compiled program plans to need, over all devices.
 """
 
 import argparse

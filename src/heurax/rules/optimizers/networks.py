@@ -53,6 +53,9 @@ BLOCK_SIZE = 1_024
 NUM_SHARDS = 4
 """Blocks are chosen so that a tensor sharded this many times, or a divisor of it, is not gathered."""
 
+SHORT_VECTOR = 32
+"""Elements of a row or column up to which XLA's products of matrices cost more to call than the sums they make."""
+
 MAX_SEQUENTIAL_SUM = 4_096
 """Terms that are added one after the other in float32: the rounding of a sum of squares stays near 1e-6."""
 
@@ -192,8 +195,11 @@ def _unrolled_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
 
 
 def _product(rows: Float[Array, "inputs outputs"], channels: Channels) -> Float[Array, "outputs ..."]:
-    """`rows^T channels` as a product of matrices."""
-    return jnp.tensordot(rows, jnp.concatenate(channels), axes=(0, 0))
+    """`rows^T channels` as a product of matrices, or, for a short row or column, of sums."""
+    x = jnp.concatenate(channels)
+    if math.prod(x.shape[1:]) <= SHORT_VECTOR:
+        return jnp.sum(rows.T.reshape(*rows.shape[::-1], *(1,) * (x.ndim - 1)) * x[None], axis=1)
+    return jnp.tensordot(rows, x, axes=(0, 0))
 
 
 def mlp(hidden: Channels, layers: Sequence[Layer], *, unroll: bool = True) -> Channels:
