@@ -77,8 +77,8 @@ left carries over to other machines.
 ## Outer-loop throughput
 
 Digits, MLP 64-32-10 with 2,410 parameters, batch 128, horizon 1,000; N tasks x windows of T steps, so 2NT inner steps
-per outer step of evolution strategies. *times peer*: against google/learned_optimization, on its fastest path, on a machine
-of the same kind at another time (`python -m benchmarks.outer_throughput`).
+per outer step of evolution strategies. *times peer*: against google/learned_optimization, on its fastest path, on a
+machine of the same kind at another time (`python -m benchmarks.outer_throughput`).
 
 {
         table(
@@ -102,8 +102,8 @@ of the same kind at another time (`python -m benchmarks.outer_throughput`).
 One core was measured to multiply matrices at {peak["gflops"]:.0f} GFLOP/s and to stream {
         peak["gigabytes_per_second"]:.1f}
 GB/s from memory. Operations and bytes of one inner step of one lifetime are counted from the compiled program, with
-eight lifetimes to a core; bytes count what kernels read and write, most of which the caches serve, so that their share of the
-memory's bandwidth can exceed 100% (`python -m benchmarks.roofline`).
+eight lifetimes to a core; bytes count what kernels read and write, most of which the caches serve, so that their share
+of the memory's bandwidth can exceed 100% (`python -m benchmarks.roofline`).
 
 {
         table(
@@ -137,8 +137,8 @@ an element costs three times what it costs elsewhere. What a step costs beside i
 shared by the lifetimes of a core, and shows in the growth of throughput with the population below.
 
 What made it fast, each measured before it stayed: lifetimes begin and end at the edges of windows, so that no inner
-step pays for resets; features and network are one elementwise program per tensor, with all its statistics one reduction; the
-same network is a product of matrices under reverse mode, where XLA would otherwise compute the features again for every
+step pays for resets; features and network are one elementwise program per tensor, with all its statistics one
+reduction; the same network is a product of matrices under reverse mode, where XLA would otherwise compute the features again for every
 weight; each core is a device of its own; batches take a third of the random bits of `jax.random.randint`; noise is one
 expression instead of a loop; LLVM's dearer passes and XLA's library of fused kernels are off on CPUs, where they cost
 more than they gain.

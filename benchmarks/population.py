@@ -2,8 +2,9 @@
 
     python -m benchmarks.population [--sizes 2 8 32 128 512] [--output results/population]
 
-Lifetimes come in antithetic pairs, of `TruncatedES`, so that the smallest population is two. Batch 128, windows of 10 steps, for `AdafacMLP` and, as calibration, `optax.adam`. Memory
-is what the compiled program plans to need, over all devices.
+Lifetimes come in antithetic pairs, of `TruncatedES`, so that the smallest population is two. Batch 128, windows of 10
+steps, for `AdafacMLP` and, as calibration, `optax.adam`. Memory is what the compiled program plans to need, over all
+devices.
 """
 
 import argparse
