@@ -138,10 +138,10 @@ shared by the lifetimes of a core, and shows in the growth of throughput with th
 
 What made it fast, each measured before it stayed: lifetimes begin and end at the edges of windows, so that no inner
 step pays for resets; features and network are one elementwise program per tensor, with all its statistics one
-reduction; the same network is a product of matrices under reverse mode, where XLA would otherwise compute the features again for every
-weight; each core is a device of its own; batches take a third of the random bits of `jax.random.randint`; noise is one
-expression instead of a loop; LLVM's dearer passes and XLA's library of fused kernels are off on CPUs, where they cost
-more than they gain.
+reduction; the same network is a product of matrices under reverse mode, where XLA would otherwise compute the features
+again for every weight; each core is a device of its own; batches take a third of the random bits of
+`jax.random.randint`; noise is one expression instead of a loop; LLVM's dearer passes and XLA's library of fused kernels
+are off on CPUs, where they cost more than they gain.
 
 ## Meta-gradients and memory
 
