@@ -1,6 +1,6 @@
 """Environment steps per second of whole PPO training runs, beside a single-file PPO and brax's own trainer.
 
-    python -m benchmarks.ppo [--tasks cartpole breakout hopper] [--repeats 5] [--out ppo.json]
+    python -m benchmarks.ppo [--tasks cartpole breakout hopper] [--repeats 5] [--output results/ppo_speed]
 
 Same settings, same process, alternating runs; the median is reported, compilation apart. Ours is `PPO` under
 `heurax.inner.train`; the single-file PPO (`benchmarks/single_file_ppo.py`) stands for what a user writes on gymnax or
@@ -183,7 +183,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--updates", type=int, help="updates per run, instead of each task's own")
-    parser.add_argument("--out", type=Path, help="a JSON file for the figures")
+    parser.add_argument("--output", type=Path, help="folder for ppo_speed.json")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # brax says that its physics are no longer developed
 
@@ -201,8 +201,9 @@ def main() -> None:
             speed = row["steps_per_second"]
             table.add_row(task, name, f"{speed:,.0f}", f"{row['compile_seconds']:.1f}", f"{ours / speed:.2f}")
     Console().print(table)
-    if options.out is not None:
-        options.out.write_text(json.dumps(results, indent=2) + "\n")
+    if options.output is not None:
+        options.output.mkdir(parents=True, exist_ok=True)
+        (options.output / "ppo_speed.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,11 +3,14 @@
 import gzip
 import string
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from heurax.errors import HeuraxError
 from heurax.tasks import DATASETS, TEXTS, ConvNet, ImageFiles
+from heurax.tasks.datasets import draw_indices
 from heurax.tasks.datasets.image_files import _averaging
 from heurax.tasks.datasets.text import ALPHABET, decode, encode
 
@@ -138,3 +141,11 @@ def test_files_that_are_missing_or_damaged_are_refused_in_a_sentence(mnist):
     (folder / "data_batch_1.bin").write_bytes(b"\0" * 3000)
     with pytest.raises(HeuraxError, match="does not hold whole records of 3,073 bytes"):
         ImageFiles(str(folder), "cifar10").load()
+
+
+@pytest.mark.parametrize("num_examples", [1, 10, 1437, 65_536, 70_001, 2**31 - 1])
+def test_indices_are_scaled_words(num_examples):
+    key = jax.random.key(5)
+    words = np.asarray(jax.random.bits(key, (1000,), jnp.uint32)).astype(np.uint64)
+    expected = (words * np.uint64(num_examples)) >> np.uint64(32)
+    np.testing.assert_array_equal(draw_indices(key, 1000, num_examples), expected)

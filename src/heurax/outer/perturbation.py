@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from heurax import random
+
 __all__ = ["SigmaSchedule", "antithetic", "sample_noise"]
 
 
@@ -35,7 +37,12 @@ def sample_noise(key: Key[Array, ""], theta: Any, sigma: float, rank: int | None
 
 def antithetic(theta: Any, noise: Any) -> Any:
     """`theta + noise` and `theta - noise`, stacked along a new leading axis of size 2."""
-    return jax.tree.map(lambda t, e: jnp.stack([t + e, t - e]), theta, noise)
+
+    def pair(t: Array, e: Array) -> Array:
+        signs = jnp.asarray([1, -1], e.dtype).reshape(2, *(1,) * e.ndim)
+        return t[None] + signs * e[None]  # unlike `jnp.stack`, XLA's CPU backend computes this with vector instructions
+
+    return jax.tree.map(pair, theta, noise)
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ class SigmaSchedule:
 
 def _standard_noise(key: Key[Array, ""], leaf: Array, rank: int | None) -> Array:
     if rank is None or leaf.ndim < 2 or max(leaf.shape[-2:]) <= rank:
-        return jax.random.normal(key, leaf.shape, leaf.dtype)
+        return random.normal(key, leaf.shape, leaf.dtype)
     key_rows, key_columns = jax.random.split(key)
     rows = jax.random.normal(key_rows, (*leaf.shape[:-1], rank), leaf.dtype)
     columns = jax.random.normal(key_columns, (*leaf.shape[:-2], leaf.shape[-1], rank), leaf.dtype)

@@ -14,6 +14,11 @@ from heurax.outer import OuterLoop
 
 __all__ = ["TASKS_AXIS", "OuterProgram", "device_mesh", "peak_memory", "planned_memory", "split_cpu", "tasks_mesh"]
 
+CPU_OPTIONS: dict[str, str | bool] = {"xla_cpu_experimental_ynn_fusion_type": "", "xla_backend_optimization_level": "1"}
+"""XLA's options for an outer step on CPUs, whose operations are many and small. Its library of fused kernels (YNNPACK)
+costs more to call than such operations take: meta-gradients of small models gain 30%. LLVM's dearer passes take a third
+of the compile time and gain nothing measurable."""
+
 TASKS_AXIS = "tasks"
 """Name of the mesh axis over which tasks, or members of a population, are sharded."""
 
@@ -120,7 +125,8 @@ class OuterProgram:
         sharded = jax.shard_map(
             steps, mesh=self.mesh, in_specs=(specs,), out_specs=(specs, PartitionSpec()), check_vma=False
         )
-        return jax.jit(sharded, donate_argnums=0).lower(self.abstract_state()).compile()
+        lowered = jax.jit(sharded, donate_argnums=0).lower(self.abstract_state())
+        return lowered.compile(CPU_OPTIONS if self.mesh.devices.flat[0].platform == "cpu" else None)
 
     def _init(self, key: jax.Array) -> Any:
         specs = self.outer.partition_specs(TASKS_AXIS)

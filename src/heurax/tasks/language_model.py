@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from heurax.tasks.base import Split
 from heurax.tasks.classification import check_at_least_one
-from heurax.tasks.datasets import ALPHABET, TEXTS
+from heurax.tasks.datasets import ALPHABET, TEXTS, draw_indices
 from heurax.tasks.network import NetworkFamily, NetworkTask
 
 __all__ = ["NUM_CHARACTERS", "LanguageModel"]
@@ -40,7 +40,7 @@ class LanguageModel(NetworkFamily):
         """Pieces of the text that begin anywhere."""
         del task  # unused: all tasks of the family share the text
         tokens = TEXTS[self.text]().tokens[split]
-        starts = jax.random.randint(key, (self.batch_size,), 0, len(tokens) - self.length)
+        starts = draw_indices(key, self.batch_size, len(tokens) - self.length)
         return self._pieces(split, starts)
 
     def evaluation_batch(self, task: NetworkTask, split: Split) -> Int[Array, "batch characters"]:

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Key
 
 from heurax.tasks.base import Split, TaskFamily
 from heurax.tasks.classification import check_at_least_one
+from heurax.tasks.datasets import draw_indices
 
 __all__ = ["OwnTask"]
 
@@ -57,7 +58,7 @@ class OwnTask(TaskFamily):
         """Examples, drawn with replacement."""
         del task  # unused: there is one problem
         examples = self._examples(split)
-        index = jax.random.randint(key, (self.batch_size,), 0, len(jax.tree.leaves(examples)[0]))
+        index = draw_indices(key, self.batch_size, len(jax.tree.leaves(examples)[0]))
         return jax.tree.map(lambda x: jnp.asarray(x)[index], examples)
 
     def evaluation_batch(self, task: tuple[()], split: Split) -> Any:

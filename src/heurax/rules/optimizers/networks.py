@@ -53,6 +53,9 @@ BLOCK_SIZE = 1_024
 NUM_SHARDS = 4
 """Blocks are chosen so that a tensor sharded this many times, or a divisor of it, is not gathered."""
 
+SHORT_VECTOR = 32
+"""Elements of a row or column up to which XLA's products of matrices cost more to call than the sums they make."""
+
 MAX_SEQUENTIAL_SUM = 4_096
 """Terms that are added one after the other in float32: the rounding of a sum of squares stays near 1e-6."""
 
@@ -158,15 +161,45 @@ def linear(
     terms = [bias.reshape(-1, *(1,) * rank)]
     starts = _starts(channels)
     for group_shape, group in _by_shape(channels, first_axis=1).items():
-        if group_shape == shape and unroll and weight.shape[1] <= UNROLLED_WIDTH:
-            inputs = [(starts[k] + c, channels[k][c : c + 1]) for k in group for c in range(len(channels[k]))]
-            return [
-                _sum([*(term[j : j + 1] for term in terms), *(weight[row, j] * x for row, x in inputs)])
-                for j in range(weight.shape[1])
-            ]
         rows = jnp.concatenate([weight[starts[k] : starts[k] + len(channels[k])] for k in group])
-        terms.append(jnp.tensordot(rows, jnp.concatenate([channels[k] for k in group]), axes=(0, 0)))
+        members = tuple(channels[k] for k in group)
+        if group_shape == shape and unroll and weight.shape[1] <= UNROLLED_WIDTH:
+            return list(_unrolled(tuple(terms), rows, members))
+        terms.append(_product(rows, members))
     return [_sum(terms)]
+
+
+@jax.custom_jvp
+def _unrolled(
+    terms: tuple[Array, ...], rows: Float[Array, "inputs outputs"], channels: tuple[Array, ...]
+) -> tuple[Array, ...]:
+    """`terms + rows^T channels` as elementwise operations, one array per output.
+
+    Differentiated, it is a product of matrices: reverse mode would sum over the tensor once for each weight, and XLA
+    would compute the channels again for each of the sums.
+    """
+    inputs = [channel[c : c + 1] for channel in channels for c in range(len(channel))]
+    return tuple(
+        _sum([*(term[j : j + 1] for term in terms), *(rows[k, j] * x for k, x in enumerate(inputs))])
+        for j in range(rows.shape[1])
+    )
+
+
+@_unrolled.defjvp
+def _unrolled_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    def product(terms: Any, rows: Any, channels: Any) -> tuple[Array, ...]:
+        output = _sum([*terms, _product(rows, channels)])
+        return tuple(output[j : j + 1] for j in range(len(output)))
+
+    return jax.jvp(product, primals, tangents)
+
+
+def _product(rows: Float[Array, "inputs outputs"], channels: Channels) -> Float[Array, "outputs ..."]:
+    """`rows^T channels` as a product of matrices, or, for a short row or column, of sums."""
+    x = jnp.concatenate(channels)
+    if math.prod(x.shape[1:]) <= SHORT_VECTOR:
+        return jnp.sum(rows.T.reshape(*rows.shape[::-1], *(1,) * (x.ndim - 1)) * x[None], axis=1)
+    return jnp.tensordot(rows, x, axes=(0, 0))
 
 
 def mlp(hidden: Channels, layers: Sequence[Layer], *, unroll: bool = True) -> Channels:
@@ -229,14 +262,46 @@ def normalised_mlp(
         return unpack(mlp(linear([normalise(f, epsilon) for f in channels], first, bias), layers[1:]))
     first = first * jax.lax.rsqrt(epsilon + mean_squares(channels))[:, None]
 
+    wide = max(weight.shape[1] for weight, _ in layers) > UNROLLED_WIDTH
+
     def network(inputs: Any) -> Channels:
+        if wide:
+            return list(_wide_mlp(tuple(channels_fn(inputs)), ((first, bias), *layers[1:])))
         return mlp(linear(channels_fn(inputs), first, bias), layers[1:])
 
     shape = jnp.broadcast_shapes(*(channel.shape[1:] for channel in channels))
     # The barrier keeps XLA from storing the channels to use them again.
     inputs = jax.lax.optimization_barrier(inputs)
-    blocks = _blocks(shape) if max(weight.shape[1] for weight, _ in layers) > UNROLLED_WIDTH else None
+    blocks = _blocks(shape) if wide else None
     return unpack(network(inputs) if blocks is None else _map_blocks(network, inputs, rank, *blocks))
+
+
+@jax.custom_jvp
+def _wide_mlp(channels: tuple[Array, ...], layers: tuple[Layer, ...]) -> tuple[Array, ...]:
+    """A ReLU network with wide layers.
+
+    Differentiated, its arrays have the channels last instead of first: that is the order in which reverse mode finds
+    the operands of its products without transposing them.
+    """
+    return tuple(mlp(linear(channels, *layers[0]), layers[1:]))
+
+
+@_wide_mlp.defjvp
+def _wide_mlp_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    def channels_last(channels: tuple[Array, ...], layers: tuple[Layer, ...]) -> tuple[Array, ...]:
+        (weight, bias), *rest = layers
+        starts = _starts(channels)
+        products = [
+            jnp.tensordot(channels[k], weight[starts[k] : starts[k] + len(channels[k])], axes=(0, 0))
+            for k in range(len(channels))
+        ]
+        hidden = _sum(products) + bias.reshape(*(1,) * (products[0].ndim - 1), -1)
+        for weight, bias in rest:
+            hidden = jnp.tensordot(jax.nn.relu(hidden), weight, axes=1) + bias.reshape(*(1,) * (hidden.ndim - 1), -1)
+        output = jnp.moveaxis(hidden, -1, 0)
+        return tuple(output[k : k + 1] for k in range(len(output))) if len(output) <= UNROLLED_WIDTH else (output,)
+
+    return jax.jvp(channels_last, primals, tangents)
 
 
 def _blocks(shape: tuple[int, ...]) -> tuple[int, int] | None:

@@ -1,7 +1,7 @@
 """Data: what ships with the libraries that heurax needs, what can be made, and files in a folder."""
 
 from heurax.tasks.datasets.data import ClassificationData
-from heurax.tasks.datasets.drawing import draw, first
+from heurax.tasks.datasets.drawing import draw, draw_indices, first
 from heurax.tasks.datasets.embedded import digits
 from heurax.tasks.datasets.image_files import ImageFiles
 from heurax.tasks.datasets.loading import DATASETS, load_dataset
@@ -16,6 +16,7 @@ __all__ = [
     "TextData",
     "digits",
     "draw",
+    "draw_indices",
     "first",
     "load_dataset",
 ]
