@@ -8,7 +8,7 @@ from heurax.cli import main
 from heurax.config import config_files, find_config, read_config
 from heurax.envs import ENVIRONMENTS
 from heurax.errors import HeuraxError
-from heurax.evaluation import EvaluationConfig, LifetimesConfig
+from heurax.evaluation import EvaluationConfig, LifetimesConfig, Suite
 from heurax.inner import INNER_LOOPS
 from heurax.outer import ESTIMATORS, OUTER_LOOPS
 from heurax.rules import RULES
@@ -109,7 +109,7 @@ def test_environments_that_are_not_there_are_refused(overrides, message, tmp_pat
 @pytest.mark.parametrize("name", config_files())
 def test_every_config_is_valid_and_commented(name):
     path = find_config(name)
-    others = {"agents": LifetimesConfig, "evaluation": EvaluationConfig, "sweeps": SweepConfig}
+    others = {"agents": LifetimesConfig, "evaluation": EvaluationConfig, "suites": Suite, "sweeps": SweepConfig}
     config, _ = read_config(others.get(name.split("/")[0], TrainConfig), path)
     if isinstance(config, SweepConfig):
         check_sweep(config)
