@@ -21,12 +21,13 @@ def test_a_run_is_its_metrics_its_config_and_what_it_came_to(tmp_path):
     np.testing.assert_array_equal(run.metrics["meta_loss"], [3.0, 1.0, math.nan, 0.25])
     assert (run.status, run.seed) == ("finished", 3)
     assert run.provenance["code_version"] == "0123456789ab"
+    assert [start["data"] for start in run.starts] == [{"digits": "0" * 64}]
     assert run.fields["inner.rule"] == "LearnableSGD"
     assert run.fields["outer.optimizer.warmup_steps"] == 10
 
 
 def test_a_run_that_is_going_on_has_no_summary_and_perhaps_half_a_line(tmp_path):
-    directory = make_run(tmp_path / "run", status=None)
+    directory = make_run(tmp_path / "run", status=None, starts=0)
     with (directory / "metrics.jsonl").open("a") as file:
         file.write('{"step": 50, "meta_lo')
     run = load_run(directory)
@@ -101,6 +102,7 @@ def test_what_is_not_there_is_said_so(kind, tmp_path):
         ("run", "metrics.jsonl", "[1]\n", "metrics.jsonl is damaged: line 1 is no JSON object"),
         ("run", "metrics.jsonl", '{"meta_loss": 1}\n', "metrics.jsonl is damaged: a record has no step"),
         ("run", "metrics.jsonl", '{"step": 1, "meta_loss": "a"}\n', "it has a metric that is no number"),
+        ("run", "provenance.json", '{"starts": [1]}', "its starts are no list of JSON objects"),
         ("run", "summary.json", "{", "summary.json cannot be read"),
         ("evaluation", "evaluation.json", "[]", "evaluation.json is damaged: it holds no JSON object"),
         ("evaluation", "evaluation.json", "{}", "its evaluation.json is not heurax's"),

@@ -24,12 +24,15 @@ class RunData:
             not finite. Empty before the first record.
         config: the resolved config.
         summary: what the run came to; empty before it has ended.
+        starts: what every process of the run was made with: time, command, versions, device, data; empty for runs of
+            versions that did not record it.
     """
 
     path: Path
     metrics: pd.DataFrame
     config: dict[str, Any]
     summary: dict[str, Any]
+    starts: list[dict[str, Any]]
 
     @property
     def status(self) -> str:
@@ -48,8 +51,8 @@ class RunData:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Code version, package versions, device; empty before the run has ended."""
-        return self.summary.get("environment", {})
+        """Code version, package versions, device; of the latest process, as far as they were recorded."""
+        return self.starts[-1].get("environment", {}) if self.starts else self.summary.get("environment", {})
 
 
 def load_run(path: str | os.PathLike[str]) -> RunData:
@@ -76,7 +79,15 @@ def load_run(path: str | os.PathLike[str]) -> RunData:
         metrics[numbers] = metrics[numbers].astype("float64")
     except (TypeError, ValueError) as error:
         raise HeuraxError(f"{log} is damaged: it has a metric that is no number") from error
-    return RunData(path, metrics, config, read_json(summary) if summary.is_file() else {})
+    came_to = read_json(summary) if summary.is_file() else {}
+    return RunData(path, metrics, config, came_to, _starts(path / "provenance.json"))
+
+
+def _starts(path: Path) -> list[dict[str, Any]]:
+    starts = read_json(path).get("starts", []) if path.is_file() else []
+    if not isinstance(starts, list) or not all(isinstance(start, dict) for start in starts):
+        raise HeuraxError(f"{path} is damaged: its starts are no list of JSON objects")
+    return starts
 
 
 def stack_runs(runs: Mapping[str, RunData]) -> pd.DataFrame:

@@ -9,11 +9,10 @@ import pandas as pd
 
 from heurax.analysis.reading import flat_fields, read_json, require_directory
 from heurax.errors import HeuraxError
+from heurax.evaluation import SUITE_FILE
 from heurax.evaluation.tables import COSTS, CURVES, PROFILES, RUNS, SCORES, read_table
 
 __all__ = ["SuiteData", "interval_table", "load_suite"]
-
-SUITE_FILE = "suite.json"
 
 
 @dataclass(frozen=True)

@@ -81,8 +81,12 @@ def test_the_report_of_a_run_has_its_rule_its_evaluation_and_its_command(tmp_pat
 
 
 def test_a_run_that_was_stopped_says_how_it_goes_on(tmp_path):
-    directory = make_run(tmp_path / "run", losses=(1.0, 0.5), status="stopped", artifact=False)
+    directory = make_run(tmp_path / "run", losses=(1.0, 0.5), status="stopped", artifact=False, starts=2)
+    (directory / "uncommitted.diff").touch()
     words = check(report(directory))[1]
+    assert words.count("heurax train 'a config'") == 2
+    assert f"digits {'0' * 64}" in words
+    assert "The code differed from its commit by uncommitted.diff" in words
     assert "stopped by a signal; the same command resumes it" in words
     assert "20 of 40" in words
 
@@ -95,10 +99,11 @@ def test_a_run_that_diverged_says_so(tmp_path):
 
 
 def test_a_run_that_has_only_begun_has_a_report(tmp_path):
-    directory = make_run(tmp_path / "run", losses=(), status=None, artifact=False)
+    directory = make_run(tmp_path / "run", losses=(), status=None, artifact=False, starts=0)
     (directory / "metrics.jsonl").unlink()
     words = check(report(directory))[1]
     assert "Nothing has been logged yet." in words
+    assert "Versions and devices were not recorded." in words
     assert "0 of 40" in words
 
 

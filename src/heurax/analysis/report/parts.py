@@ -22,7 +22,7 @@ def configuration(fields: Mapping[str, Any]) -> list[Block]:
 def provenance(environment: Mapping[str, Any], seed: Any = None) -> list[Block]:
     """Code, packages and devices that something was made with."""
     if not environment:
-        return [Note("Versions and devices are recorded when a run ends; this one has not.")]
+        return [Note("Versions and devices were not recorded.")]
     names = {"code_version": "code version", "num_devices": "devices", "device": "kind of device"}
     pairs = [(names.get(k, k), v) for k, v in environment.items() if k != "packages"]
     pairs += [("seed", seed)] if seed is not None else []

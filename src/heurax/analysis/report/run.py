@@ -56,7 +56,7 @@ def run_page(path: Path) -> Page:
         sections += [replace(found, blocks=[Note(verdict(evaluation)), *found.blocks]), *rest]
     sections.append(Section("Schedules", _schedules(path)))
     sections.append(Section("Configuration", configuration(run.fields), folded=True))
-    sections.append(Section("Where it comes from", provenance(run.provenance, run.seed)))
+    sections.append(Section("Where it comes from", _origin(run)))
     sections.append(Section("Do it again", _again(run)))
     return Page("Meta-training run", path.resolve().name, _lead(run), _facts(run), sections)
 
@@ -147,6 +147,21 @@ def _schedules(path: Path) -> list[Block]:
     if len(table.columns) == 1:
         return [Note(f"{type(config.outer).__name__} schedules nothing over outer steps.")]
     return [Picture("What was scheduled over the outer steps of the whole run.", schedule_figure(table))]
+
+
+def _origin(run: RunData) -> list[Block]:
+    blocks = provenance(run.provenance, run.seed)
+    if not run.starts:
+        return blocks
+    latest = run.starts[-1]
+    if latest.get("data"):
+        data = pd.DataFrame(latest["data"].items(), columns=["data", "SHA-256"])
+        blocks.append(Table("What it was trained on", data))
+    starts = [(start.get("time"), command(*start.get("command", []))) for start in run.starts]
+    blocks.append(Table("Processes of the run, in UTC", pd.DataFrame(starts, columns=["started", "command"])))
+    if (run.path / "uncommitted.diff").is_file():
+        blocks.append(Note("The code differed from its commit by uncommitted.diff, in the run's directory."))
+    return blocks
 
 
 def _again(run: RunData) -> list[Block]:

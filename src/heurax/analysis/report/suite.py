@@ -13,10 +13,10 @@ from heurax.analysis.profiles import interval_figure, profile_figure
 from heurax.analysis.report.page import Block, Code, Facts, Note, Page, Picture, Section, Table
 from heurax.analysis.report.parts import command, configuration, interval
 from heurax.analysis.suites import SuiteData, interval_table, load_suite
+from heurax.evaluation.run_suite import LEARNED
 
 __all__ = ["suite_page"]
 
-LEARNED = "learned"
 RIVALS = 3
 """Baselines beside the learned optimizer and the reference in the figures of single tasks: the best ones."""
 
@@ -154,9 +154,7 @@ def _costs(suite: SuiteData) -> list[Block]:
         {"optimizer": name, **{title: float(row.get(key, np.nan)) for key, title in titles.items()}}
         for name, row in suite.summary["costs"].items()
     ]
-    caption = (
-        f"Geometric means over tasks, relative to {suite.reference}; a step is one update with its loss and gradient"
-    )
+    caption = f"Means over tasks, relative to {suite.reference}; a step is one update with its loss and gradient"
     return [Table(caption, pd.DataFrame(rows))]
 
 
