@@ -190,6 +190,7 @@ def test_what_cannot_be_reported_is_said_in_one_sentence(tmp_path):
         (0.00012345, "0.0001234"),
         ([], "none"),
         ({"momentum": 0.9}, "momentum 0.9"),
+        ([{"class_path": "heurax.rules.OptaxOptimizer", "init_args": {"name": "sgd"}}], "OptaxOptimizer(name sgd)"),
     ],
 )
 def test_values_are_short(value, text):

@@ -136,6 +136,8 @@ def format_value(value: Any) -> str:
         return f"{value:,.0f}" if abs(value) >= 1e4 and float(value).is_integer() else f"{value:.4g}"
     if isinstance(value, list | tuple):
         return ", ".join(map(format_value, value)) or "none"
+    if isinstance(value, dict) and isinstance(value.get("class_path"), str):
+        return f"{value['class_path'].rpartition('.')[2]}({format_value(value.get('init_args') or {})})"
     if isinstance(value, dict):
         return ", ".join(f"{name} {format_value(x)}" for name, x in value.items()) or "none"
     return str(value)
