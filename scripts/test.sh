@@ -12,6 +12,7 @@ ruff check .
 lint-imports
 pyright --pythonpath .venv/bin/python
 pytest --numprocesses "${HEURAX_TEST_PROCESSES:-2}" --dist worksteal --quiet "$@"
+python -m benchmarks.guard
 
 mkdir -p .cache
 notebooks=$(mktemp -d .cache/notebooks.XXXXXX)  # in the tree, where notebooks find results/
