@@ -149,8 +149,8 @@ def test_peak_memory_is_what_devices_count_or_else_what_is_planned():
 
     program = jax.jit(lambda x: jnp.sin(x) @ jnp.cos(x)).lower(jnp.ones((100, 100))).compile()
     assert 2 * 40_000 <= planned_memory(program) <= 4 * 40_000 + 1000  # in and out, and at most two temporaries
-    assert peak_memory(program, jax.devices()) == planned_memory(program)
-    assert peak_memory(program, [counting(5), counting(7)]) == 7
+    assert peak_memory(1234, jax.devices()) == 1234
+    assert peak_memory(1234, [counting(5), counting(7)]) == 7
 
 
 def test_mesh_uses_the_largest_number_of_devices_that_divides_the_tasks():

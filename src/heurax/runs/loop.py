@@ -20,7 +20,7 @@ from heurax.errors import HeuraxError, LostProcessError
 from heurax.files import write_text
 from heurax.runs.checkpoints import Checkpoints
 from heurax.runs.config import TrainConfig
-from heurax.runs.devices import OuterProgram, peak_memory, planned_memory, tasks_mesh
+from heurax.runs.devices import OuterProgram, peak_memory, tasks_mesh
 from heurax.runs.directory import RunDirectory
 from heurax.runs.distributed import any_process, is_first_process
 from heurax.runs.progress import RunProgress
@@ -113,7 +113,7 @@ def _run(
         advance = program.compile()
         compile_seconds = time.monotonic() - started
     devices = f"{mesh.size} {jax.devices()[0].device_kind} device{'s' if mesh.size > 1 else ''}"
-    memory = f"{planned_memory(advance) / 1e6:,.1f} MB each"
+    memory = f"{advance.planned_memory / 1e6:,.1f} MB each"
     console.print(f"compiled the outer step in {compile_seconds:.1f} s for {devices}, {memory}", highlight=False)
 
     meta_loss = None
@@ -151,7 +151,7 @@ def _run(
         inner_steps_per_second=rate * inner_steps,
         compile_seconds=compile_seconds,
         run_seconds=seconds,
-        memory_bytes_per_device=peak_memory(advance, mesh.local_devices),
+        memory_bytes_per_device=peak_memory(advance.planned_memory, mesh.local_devices),
         num_devices=mesh.size,
         environment=environment(),
         stopped_by=stop.signal,
