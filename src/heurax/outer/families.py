@@ -11,7 +11,6 @@ import numpy as np
 from heurax.inner import InnerLoop, SupervisedTraining
 from heurax.outer.base import Estimator
 from heurax.outer.estimators import EvolutionaryEstimator
-from heurax.rules import Rule
 from heurax.tasks import sample_family
 
 __all__ = ["Family", "Normalise", "RandomFamilies"]
@@ -118,7 +117,9 @@ class RandomFamilies:
             ValueError: there are some, and the inner loop is not supervised.
         """
         if self.count and not isinstance(inner, SupervisedTraining):
-            raise ValueError(f"random families need an inner loop that is SupervisedTraining, got {type(inner).__name__}")
+            raise ValueError(
+                f"random families need an inner loop that is SupervisedTraining, got {type(inner).__name__}"
+            )
         generator = np.random.default_rng(self.seed)
         drawn = []
         for index in range(self.count):

@@ -86,7 +86,9 @@ class Mixture(OuterLoop):
         taken = [*names, *(f"random_{i}" for i in range(self.random.count))]
         if len(set(taken)) < len(taken):
             raise ValueError(f"families must have different names, got {', '.join(taken)}")
-        counts = {family.estimator_of(self.estimator).num_tasks for family in self.families} | {self.estimator.num_tasks}
+        counts = {family.estimator_of(self.estimator).num_tasks for family in self.families} | {
+            self.estimator.num_tasks
+        }
         if len(counts) > 1:
             raise ValueError(f"all estimators must have the same num_tasks, got {sorted(counts)}")
         self.optimizer.build(self.num_steps)  # raises if they do not fit together
@@ -181,9 +183,7 @@ class Mixture(OuterLoop):
         elif family.normalise == "baseline":
             ours = RelativeLoss(ours, state.baselines[name])
         descent = Descent(family.estimator_of(self.estimator), self.optimizer, self.num_steps)
-        before = DescentState(
-            state.theta, state.optimizer_state, state.estimator_states[name], state.key, state.step
-        )
+        before = DescentState(state.theta, state.optimizer_state, state.estimator_states[name], state.key, state.step)
         after, metrics = descent.step(ours, before, axis_name)
         state = dataclasses.replace(
             state,

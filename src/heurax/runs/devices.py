@@ -14,6 +14,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from heurax.errors import HeuraxError
 from heurax.inner import InnerLoop
 from heurax.outer import OuterLoop
+from heurax.tasks.datasets.stream import Chunk, Stream, streams_in, with_chunks
 
 __all__ = ["TASKS_AXIS", "Advance", "OuterProgram", "peak_memory", "planned_memory", "split_cpu", "tasks_mesh"]
 
@@ -75,7 +76,8 @@ class Advance:
     """Several outer steps by compiled programs that take turns; nothing is compiled when it is called.
 
     Args:
-        programs: from a state, which is donated, to the next one and metrics, after `program_steps` outer steps.
+        programs: from a state, which is donated, and the chunks of the run's streams to the next state and metrics,
+            after `program_steps` outer steps.
         program_at: which of them makes an outer step.
         program_steps: outer steps that a program makes.
         num_steps: outer steps of a call; a multiple of `program_steps`.
@@ -86,14 +88,14 @@ class Advance:
     program_steps: int
     num_steps: int
 
-    def __call__(self, state: Any) -> tuple[Any, dict[str, Any]]:
+    def __call__(self, state: Any, chunks: tuple[Chunk, ...] = ()) -> tuple[Any, dict[str, Any]]:
         """The state after `num_steps`, and metrics, stacked over the steps that reported them."""
         if len(self.programs) == 1:
-            return self.programs[0](state)
+            return self.programs[0](state, chunks)
         now = int(state.step)
         reports = []
         for step in range(now, now + self.num_steps, self.program_steps):
-            state, report = self.programs[self.program_at(step)](state)
+            state, report = self.programs[self.program_at(step)](state, chunks)
             reports.append(report)
         reports = jax.device_get(reports)
         names = dict.fromkeys(name for report in reports for name in report)
@@ -139,21 +141,37 @@ class OuterProgram:
             is_leaf=is_spec,
         )
 
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """Those that the inner loops draw their data from; `Advance` takes a chunk of each."""
+        return streams_in((self.inner, self.outer))
+
     def compile(self) -> Advance:
         """All programs, ahead of time."""
-        specs = self.outer.partition_specs(TASKS_AXIS)
+        specs, streams = self.outer.partition_specs(TASKS_AXIS), self.streams
         program_steps = math.gcd(self.outer.turn_length, self.num_steps)
+        everywhere = NamedSharding(self.mesh, PartitionSpec())
+        chunks = tuple(
+            jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=everywhere), stream.shapes())
+            for stream in streams
+        )
 
-        def lowered(step: Callable[..., Any]) -> jax.stages.Lowered:
-            def steps(state: Any) -> tuple[Any, Any]:
+        def lowered(index: int) -> jax.stages.Lowered:
+            def steps(state: Any, chunks: tuple[Chunk, ...]) -> tuple[Any, Any]:
+                inner, outer = with_chunks((self.inner, self.outer), dict(zip(streams, chunks, strict=True)))
+                step = outer.programs(inner)[index]
                 return jax.lax.scan(lambda state, _: step(state, TASKS_AXIS), state, None, length=program_steps)
 
             sharded = jax.shard_map(
-                steps, mesh=self.mesh, in_specs=(specs,), out_specs=(specs, PartitionSpec()), check_vma=False
+                steps,
+                mesh=self.mesh,
+                in_specs=(specs, PartitionSpec()),
+                out_specs=(specs, PartitionSpec()),
+                check_vma=False,
             )
-            return jax.jit(sharded, donate_argnums=0).lower(self.abstract_state())
+            return jax.jit(sharded, donate_argnums=0).lower(self.abstract_state(), chunks)
 
-        programs = [lowered(step) for step in self.outer.programs(self.inner)]
+        programs = [lowered(index) for index in range(len(self.outer.programs(self.inner)))]
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:  # XLA compiles outside of Python's lock
             compiled = tuple(pool.map(lambda program: program.compile(), programs))
         return Advance(compiled, self.outer.program_at, program_steps, self.num_steps)

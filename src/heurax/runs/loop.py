@@ -23,6 +23,7 @@ from heurax.runs.config import TrainConfig
 from heurax.runs.devices import OuterProgram, peak_memory, tasks_mesh
 from heurax.runs.directory import RunDirectory
 from heurax.runs.distributed import any_process, is_first_process
+from heurax.runs.feed import Feed
 from heurax.runs.progress import RunProgress
 from heurax.runs.provenance import environment, provenance
 from heurax.runs.signals import StopRequest, stop_on_signals
@@ -123,10 +124,13 @@ def _run(
         for tracker in trackers:
             stack.callback(tracker.close)
         progress = stack.enter_context(RunProgress(console, total, step, inner_steps))
+        feed = stack.enter_context(
+            Feed(program.streams, mesh, None if latest is None else checkpoints.feed_place(latest))
+        )
         first = step
         while step < total and not any_process(bool(stop)):
             with _lost_processes(checkpoints):
-                state, metrics = advance(state)
+                state, metrics = advance(state, feed.take())
                 record = {name: float(np.mean(values)) for name, values in jax.device_get(metrics).items()}
             step += config.steps_per_dispatch
             _check_finite(record, step, checkpoints)
@@ -136,11 +140,11 @@ def _run(
                 tracker.log(step, {**record, "outer_steps_per_second": (step - first) / seconds})
             progress.update(step, meta_loss)
             if step % config.checkpoint_every == 0 and step < total:
-                checkpoints.save(step, state)
+                checkpoints.save(step, state, feed.place)
     seconds = max(time.monotonic() - started, 1e-9)
 
     if checkpoints.latest_step != step:
-        checkpoints.save(step, state)
+        checkpoints.save(step, state, feed.place)
     rate = (step - first) / seconds
     summary = Summary(
         status="finished" if step == total else "stopped",

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from heurax.tasks.base import Split
-from heurax.tasks.datasets.image_files import ImageFiles
+from heurax.tasks.datasets.data import DataSource
 from heurax.tasks.datasets.loading import load_dataset
 
 __all__ = ["MAX_EVALUATION", "draw", "first"]
@@ -16,14 +16,14 @@ MAX_EVALUATION = 2048
 Examples = tuple[Float[Array, "batch features"], Int[Array, " batch"]]
 
 
-def draw(dataset: str | ImageFiles, key: Key[Array, ""], batch_size: int, split: Split) -> Examples:
+def draw(dataset: str | DataSource, key: Key[Array, ""], batch_size: int, split: Split) -> Examples:
     """Inputs and labels, drawn uniformly with replacement."""
     data = load_dataset(dataset)
     index = jax.random.randint(key, (batch_size,), 0, len(data.labels[split]))
     return _as_floats(jnp.asarray(data.inputs[split])[index]), jnp.asarray(data.labels[split])[index]
 
 
-def first(dataset: str | ImageFiles, split: Split) -> Examples:
+def first(dataset: str | DataSource, split: Split) -> Examples:
     """Inputs and labels of a whole split, or of its first `MAX_EVALUATION` examples."""
     data = load_dataset(dataset)
     inputs, labels = (part[split][:MAX_EVALUATION] for part in (data.inputs, data.labels))
