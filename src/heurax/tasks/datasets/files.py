@@ -4,7 +4,7 @@ import abc
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -18,6 +18,7 @@ Example = tuple[np.ndarray, np.int32]
 """Inputs `[features]`, float32 or bytes, and a label."""
 
 
+@runtime_checkable
 class Examples(Protocol):
     """Examples by their place, read when they are asked for; what grain calls a random-access data source."""
 
