@@ -148,9 +148,12 @@ def _known_classes() -> list[str]:
     from heurax.inner import INNER_LOOPS, NETWORKS, POLICIES, TORSOS
     from heurax.outer import ESTIMATORS, OUTER_LOOPS, TRUNCATIONS
     from heurax.rules import RULES
-    from heurax.tasks import TASKS
+    from heurax.tasks import DATA_SOURCES, TASKS
 
-    tables = (RULES, TASKS, ENVIRONMENTS, INNER_LOOPS, NETWORKS, TORSOS, POLICIES, ESTIMATORS, OUTER_LOOPS, TRUNCATIONS)
+    tables = (
+        *(RULES, TASKS, DATA_SOURCES, ENVIRONMENTS, INNER_LOOPS, NETWORKS, TORSOS, POLICIES),
+        *(ESTIMATORS, OUTER_LOOPS, TRUNCATIONS),
+    )
     return [name for table in tables for name in table]
 
 

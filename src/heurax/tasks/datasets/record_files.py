@@ -64,7 +64,7 @@ class RecordFiles(FileSource):
         )
 
 
-def write_records(path: Path | str, inputs: Iterable[np.ndarray], labels: Iterable[int]) -> None:
+def write_records(path: Path | str, inputs: Iterable[np.ndarray], labels: Iterable[Any]) -> None:
     """Write an ArrayRecord file of labelled examples.
 
     Args:
