@@ -14,7 +14,9 @@ from heurax.inner import SupervisedTraining
 from heurax.outer import (
     Descent,
     Evolution,
+    Family,
     FullES,
+    Mixture,
     OuterOptimizer,
     PersistentES,
     TruncatedGradient,
@@ -32,6 +34,12 @@ OUTER_LOOPS = {
     "FullES final": Descent(FullES(num_tasks=4, objective="final"), OPTIMIZER, num_steps=20),
     "TruncatedGradient": Descent(TruncatedGradient(num_tasks=4, window=4), OPTIMIZER, num_steps=20),
     "Evolution SNES": Evolution("SNES", 4, num_rollouts=2, optimizer=OPTIMIZER, num_steps=20),
+    "Mixture": Mixture(
+        (Family(), Family("short", SupervisedTraining(task=Quadratic(dimension=2), num_steps=4), weight=0.5)),
+        estimator=PersistentES(num_tasks=4, window=2),
+        optimizer=OPTIMIZER,
+        num_steps=20,
+    ),
 }
 every_outer_loop = pytest.mark.parametrize("outer", OUTER_LOOPS.values(), ids=OUTER_LOOPS)
 
