@@ -187,7 +187,7 @@ def test_sign_shaping_on_losses_a_thousand_times_apart():
         families = tuple(Family(name, inner, normalise=normalise) for name, inner in inners.items())
         estimator = FullES(8, sigma=0.1)
         outer = Mixture(families, estimator=estimator, optimizer=OuterOptimizer("adam", 0.03), num_steps=400)
-        program = OuterProgram(inners["small"], outer, tasks_mesh(8, 2), num_steps=400)
+        program = OuterProgram(inners["small"], outer, tasks_mesh(8, 1), num_steps=400)
         with jax.numpy_dtype_promotion("standard"):  # optax's Adam raises decays to an integer power
             advance = program.compile()
         thetas = [advance(program.init(seed))[0].theta for seed in range(5)]

@@ -220,7 +220,7 @@ def other_column(folder):
         (other_labels, "train record 3 has the label 3, which is not in 0 to 2"),
         (lambda folder: NumpyFiles(str(folder)), "train_inputs.npy cannot be read: there is no such file"),
         (wrong_lengths, r"train inputs uint8 \[40, 3, 5, 3\] do not go with labels int64 \[10\]"),
-        (objects, "train_inputs.npy cannot be read: Object arrays cannot be loaded"),
+        (objects, "train_inputs.npy cannot be read: .*Python objects in dtype"),
         (doubles, "train example 0 has dtype float64; wanted are float32 and uint8"),
         (few, "has no validation examples; ten training examples are enough"),
         (other_column, "has no column 'pixels'; it has image, label"),
