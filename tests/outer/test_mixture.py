@@ -1,6 +1,7 @@
 """Mixtures: nobody starves, losses that cannot be compared are made comparable, shapes compile once each."""
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -177,16 +178,16 @@ def regression(distance, scale):
 @pytest.mark.slow
 def test_sign_shaping_on_losses_a_thousand_times_apart():
     """The worse-off task of two ends lower with it than without, 5 of 5 seeds: losses relative to the first one."""
-    rule, common = LearnableAdam(0.1), {"num_steps": 20, "loss_cap": 1e8}
+    rule, common = OptaxOptimizer("adam", 0.03), {"num_steps": 20, "loss_cap": 1e8}
     inners = {
         "large": SupervisedTraining(rule, regression(3.0, 1000.0), **common),
-        "small": SupervisedTraining(rule, regression(0.1, 1.0), **common),
+        "small": SupervisedTraining(rule, regression(0.02, 1.0), **common),
     }
     worse_off = {}
     for normalise in ("sign", "none"):
         families = tuple(Family(name, inner, normalise=normalise) for name, inner in inners.items())
-        estimator = FullES(8, sigma=0.1)
-        outer = Mixture(families, estimator=estimator, optimizer=OuterOptimizer("adam", 0.03), num_steps=400)
+        estimator, adam = FullES(8, sigma=0.1), OuterOptimizer("adam", 0.03, clip_norm=math.inf)
+        outer = Mixture(families, estimator=estimator, optimizer=adam, num_steps=400)
         program = OuterProgram(inners["small"], outer, tasks_mesh(8, 1), num_steps=400)
         with jax.numpy_dtype_promotion("standard"):  # optax's Adam raises decays to an integer power
             advance = program.compile()
@@ -199,6 +200,6 @@ def test_sign_shaping_on_losses_a_thousand_times_apart():
 
         judge = jax.jit(lambda theta: jnp.stack([ends(inner, theta) for inner in inners.values()]))
         ended = np.array([judge(theta) for theta in thetas])
-        print(normalise, ended, [np.exp(t["log_learning_rate"]) for t in thetas])
+        print(normalise, ended, thetas)
         worse_off[normalise] = ended.max(axis=1)
     assert (worse_off["sign"] < worse_off["none"]).all(), worse_off

@@ -14,7 +14,7 @@ from heurax.runs.checkpoints import Checkpoints
 from heurax.runs.feed import Feed
 from heurax.tasks import NumpyFiles, SoftmaxRegression, Stream
 
-SGD = OuterOptimizer("sgd", 1e-2, warmup_steps=0)
+SGD = OuterOptimizer("sgd", 1e-2, warmup_steps=0, schedule="constant")
 ESTIMATOR = PersistentES(4, window=2)
 
 

@@ -1,4 +1,4 @@
-"""Data in files: the same examples from every format, streams that go on where they were, one sentence for bad input."""
+"""Data in files: the same examples from every format, streams that go on where they were, bad input in one sentence."""
 
 import sys
 
@@ -22,7 +22,6 @@ from heurax.tasks import (
     Stream,
     write_records,
 )
-from heurax.tasks.datasets.files import open_files
 from heurax.tasks.datasets.stream import Chunk, read_chunks, streams_in, with_chunks
 
 NUM = 40
@@ -136,7 +135,8 @@ def test_a_stream_is_a_few_lines_of_a_config(tmp_path):
     path.write_text(
         "baselines: [{name: sgd}]\n"
         "task:\n  class_path: ImageMLP\n  init_args:\n    dataset:\n      class_path: Stream\n      init_args:\n"
-        "        source: {class_path: ImageFolder, init_args: {folder: data/flowers, size: 8}}\n        chunk_size: 64\n"
+        "        source: {class_path: ImageFolder, init_args: {folder: data/flowers, size: 8}}\n"
+        "        chunk_size: 64\n"
     )
     config, text = read_config(EvaluationConfig, path)
     assert config.task == ImageMLP(Stream(ImageFolder("data/flowers", size=8), chunk_size=64))

@@ -14,14 +14,14 @@ def add_list(commands: Any) -> None:
         commands,
         "list",
         _run,
-        "name the rules, tasks, sources of data, environments, inner loops, agents, estimators, outer loops, suites and "
-        "configs",
+        "name the rules, tasks, sources of data, environments, inner loops, agents, estimators, outer loops, suites "
+        "and configs",
     )
     listing.add_argument(
         "what",
         nargs="?",
-        help="one group (rules, tasks, sources, environments, inner, agents, estimators, outer, data, strategies, suites, "
-        "configs) or name",
+        help="one group (rules, tasks, sources, environments, inner, agents, estimators, outer, data, strategies, "
+        "suites, configs) or name",
     )
 
 

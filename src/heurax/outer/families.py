@@ -60,8 +60,8 @@ class Family:
                 f"family {self.name!r} cannot use the run's rule: {type(self.inner).__name__} takes "
                 f"{getattr(wanted, '__name__', wanted)}, got {type(inner.rule).__name__}"
             )
-        changed: Any = dataclasses.replace(self.inner, rule=inner.rule)  # pyright: ignore[reportCallIssue] # as above
-        return changed
+        described: Any = self.inner
+        return dataclasses.replace(described, rule=inner.rule)
 
     def estimator_of(self, estimator: Estimator) -> Estimator:
         """Its estimator, shaped by sign where it is to be; the mixture's is `estimator`.
@@ -120,10 +120,11 @@ class RandomFamilies:
             raise ValueError(
                 f"random families need an inner loop that is SupervisedTraining, got {type(inner).__name__}"
             )
+        described: Any = inner
         generator = np.random.default_rng(self.seed)
         drawn = []
         for index in range(self.count):
             task = sample_family(generator, self.kinds, self.augmentations)
-            changed = dataclasses.replace(inner, task=task)  # pyright: ignore[reportCallIssue] # supervised, as above
+            changed = dataclasses.replace(described, task=task)
             drawn.append(Family(f"random_{index}", changed, weight=self.weight, normalise=self.normalise))
         return tuple(drawn)

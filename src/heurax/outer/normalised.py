@@ -33,12 +33,12 @@ class NormalisedLoss(InnerLoop):
         """The other number; it grows with the loss."""
 
     @property
-    def rule(self) -> Rule:  # pyright: ignore[reportIncompatibleVariableOverride] # a field there, and here that field
+    def rule(self) -> Rule:
         """That of the inner loop."""
         return self.inner.rule
 
     @property
-    def num_steps(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride] # as above
+    def num_steps(self) -> int:
         """That of the inner loop."""
         return self.inner.num_steps
 
@@ -100,7 +100,8 @@ def baseline_loss(inner: InnerLoop, rule: Rule, key: Key[Array, ""]) -> Float[Ar
         key: a typed PRNG key.
     """
     key_theta, key_lives = jax.random.split(key)
-    baseline: Any = dataclasses.replace(inner, rule=rule)  # pyright: ignore[reportCallIssue] # every inner loop has one
+    described: Any = inner
+    baseline = dataclasses.replace(described, rule=rule)
     theta = rule.init(key_theta)
     lives = jax.random.split(key_lives, NUM_BASELINE_LIFETIMES)
     return jnp.mean(jax.vmap(lambda key: train(baseline, theta, key).loss)(lives))

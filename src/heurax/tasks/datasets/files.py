@@ -12,7 +12,9 @@ from heurax.errors import HeuraxError
 from heurax.tasks.base import Split
 from heurax.tasks.datasets.data import ClassificationData, DataSource
 
-__all__ = ["Examples", "FileSource", "OpenFiles", "Reader", "open_files"]
+__all__ = ["SPLITS", "Examples", "FileSource", "OpenFiles", "Reader", "image_shape", "open_files"]
+
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 Example = tuple[np.ndarray, np.int32]
 """Inputs `[features]`, float32 or bytes, and a label."""
@@ -110,8 +112,7 @@ def open_files(source: FileSource) -> OpenFiles:
     examples, train = dict(files.examples), files.examples["train"]
     places = np.arange(len(train))
     kept = np.ones(len(train), bool)
-    splits: tuple[tuple[Split, int], ...] = (("validation", 8), ("test", 9))
-    for split, remainder in splits:
+    for split, remainder in zip(SPLITS[1:], (8, 9), strict=True):
         if split not in examples:
             held_out = places % 10 == remainder
             examples[split] = Part(train, places[held_out])
@@ -127,7 +128,7 @@ def open_files(source: FileSource) -> OpenFiles:
 @functools.cache
 def _load(source: FileSource) -> ClassificationData:
     files = open_files(source)
-    parts = {split: [part[i] for i in range(len(part))] for split, part in files.examples.items()}
+    parts: dict[Split, list[Example]] = {s: [part[i] for i in range(len(part))] for s, part in files.examples.items()}
     return ClassificationData(
         inputs={split: np.stack([inputs for inputs, _ in part]) for split, part in parts.items()},
         labels={split: np.array([label for _, label in part], np.int32) for split, part in parts.items()},

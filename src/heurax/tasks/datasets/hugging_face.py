@@ -8,7 +8,7 @@ import numpy as np
 
 from heurax.errors import HeuraxError
 from heurax.tasks.base import Split
-from heurax.tasks.datasets.files import FileSource, OpenFiles, Reader, image_shape
+from heurax.tasks.datasets.files import SPLITS, Examples, FileSource, OpenFiles, Reader, image_shape
 from heurax.tasks.datasets.image_folder import read_image
 
 __all__ = ["HuggingFaceData"]
@@ -41,9 +41,8 @@ class HuggingFaceData(FileSource):
 
     def open(self) -> OpenFiles:
         """Open its tables; rows are read when they are asked for."""
-        tables = self._tables()
-        splits: tuple[Split, ...] = ("train", "validation", "test")
-        tables = {split: tables[split] for split in splits if split in tables}
+        opened = self._tables()
+        tables: dict[Split, Any] = {split: opened[split] for split in SPLITS if split in opened}
         if "train" not in tables:
             raise HeuraxError(f"{self.path} has no split named train")
         for column in (self.inputs, self.label):
@@ -56,8 +55,10 @@ class HuggingFaceData(FileSource):
         if num_classes is None:
             num_classes = 1 + max(int(np.max(table[self.label][:])) for table in tables.values() if len(table))
         shape = self._row(tables["train"], 0)[0].shape
-        readers = {split: self._reader(split, table, num_classes, shape) for split, table in tables.items()}
-        return OpenFiles(dict(readers), num_classes, image_shape(shape))
+        readers: dict[Split, Examples] = {
+            split: self._reader(split, table, num_classes, shape) for split, table in tables.items()
+        }
+        return OpenFiles(readers, num_classes, image_shape(shape))
 
     def _library(self) -> Any:
         try:

@@ -7,7 +7,7 @@ import numpy as np
 
 from heurax.errors import HeuraxError
 from heurax.tasks.base import Split
-from heurax.tasks.datasets.files import FileSource, OpenFiles, Reader
+from heurax.tasks.datasets.files import SPLITS, Examples, FileSource, OpenFiles, Reader
 
 __all__ = ["ImageFolder", "read_image"]
 
@@ -42,17 +42,19 @@ class ImageFolder(FileSource):
         folder = Path(self.folder)
         if not folder.is_dir():
             raise HeuraxError(f"there is no folder {folder}")
-        splits: tuple[Split, ...] = ("train", "validation", "test")
         in_splits = (folder / "train").is_dir()
-        roots = {split: folder / split for split in splits if (folder / split).is_dir()} if in_splits else {}
-        roots = roots or {"train": folder}
+        roots: dict[Split, Path] = {"train": folder}
+        if in_splits:
+            roots = {split: folder / split for split in SPLITS if (folder / split).is_dir()}
         classes = sorted(path.name for path in roots["train"].iterdir() if path.is_dir())
-        files = {split: _list(root, classes) for split, root in roots.items()}
+        files: dict[Split, list[tuple[Path, int]]] = {split: _list(root, classes) for split, root in roots.items()}
         if not files["train"]:
             raise HeuraxError(f"{roots['train']} has no images: CLASS/NAME.png (or {', '.join(sorted(ENDINGS))})")
         shape = read_image(files["train"][0][0], self.size, self.grey).shape
-        readers = {split: self._reader(part, len(classes), shape) for split, part in files.items()}
-        return OpenFiles(dict(readers), len(classes), shape)
+        readers: dict[Split, Examples] = {
+            split: self._reader(part, len(classes), shape) for split, part in files.items()
+        }
+        return OpenFiles(readers, len(classes), shape)
 
     def _reader(self, files: list[tuple[Path, int]], num_classes: int, shape: tuple[int, int, int]) -> Reader:
         return Reader(

@@ -7,7 +7,7 @@ import numpy as np
 
 from heurax.errors import HeuraxError
 from heurax.tasks.base import Split
-from heurax.tasks.datasets.files import FileSource, OpenFiles, Reader, image_shape
+from heurax.tasks.datasets.files import SPLITS, Examples, FileSource, OpenFiles, Reader, image_shape
 
 __all__ = ["NumpyFiles"]
 
@@ -32,9 +32,12 @@ class NumpyFiles(FileSource):
     def open(self) -> OpenFiles:
         """Map the arrays into memory."""
         folder = Path(self.folder)
-        splits: tuple[Split, ...] = ("train", "validation", "test")
-        present = [split for split in splits if split == "train" or (folder / f"{split}_inputs.npy").is_file()]
-        arrays = {split: [_map(folder / f"{split}_{part}.npy") for part in ("inputs", "labels")] for split in present}
+        present: list[Split] = [
+            split for split in SPLITS if split == "train" or (folder / f"{split}_inputs.npy").is_file()
+        ]
+        arrays: dict[Split, tuple[np.ndarray, np.ndarray]] = {
+            s: (_map(folder / f"{s}_inputs.npy"), _map(folder / f"{s}_labels.npy")) for s in present
+        }
         for split, (inputs, labels) in arrays.items():
             if inputs.ndim < 2 or inputs.ndim > 4 or labels.shape != inputs.shape[:1] or labels.dtype.kind not in "iu":
                 raise HeuraxError(
@@ -43,8 +46,10 @@ class NumpyFiles(FileSource):
                 )
         num_classes = 1 + max((int(labels.max()) for _, labels in arrays.values() if len(labels)), default=0)
         shape = arrays["train"][0].shape[1:]
-        readers = {split: _reader(folder, split, *pair, num_classes, shape) for split, pair in arrays.items()}
-        return OpenFiles(dict(readers), num_classes, image_shape(shape))
+        readers: dict[Split, Examples] = {
+            split: _reader(folder, split, *pair, num_classes, shape) for split, pair in arrays.items()
+        }
+        return OpenFiles(readers, num_classes, image_shape(shape))
 
 
 def _reader(

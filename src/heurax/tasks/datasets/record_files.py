@@ -10,7 +10,7 @@ from flax import serialization
 
 from heurax.errors import HeuraxError
 from heurax.tasks.base import Split
-from heurax.tasks.datasets.files import FileSource, OpenFiles, Reader, image_shape
+from heurax.tasks.datasets.files import SPLITS, Examples, FileSource, OpenFiles, Reader, image_shape
 
 __all__ = ["RecordFiles", "write_records"]
 
@@ -40,16 +40,15 @@ class RecordFiles(FileSource):
     def open(self) -> OpenFiles:
         """Read the index of each file."""
         folder = Path(self.folder)
-        splits: tuple[Split, ...] = ("train", "validation", "test")
-        paths = {split: sorted(folder.glob(f"{split}*.array_record")) for split in splits}
+        paths: dict[Split, list[Path]] = {split: sorted(folder.glob(f"{split}*.array_record")) for split in SPLITS}
         if not paths["train"]:
             raise HeuraxError(f"there is no train*.array_record in {folder}")
-        records = {split: _open(files) for split, files in paths.items() if files}
+        records: dict[Split, Any] = {split: _open(files) for split, files in paths.items() if files}
         if len(records["train"]) == 0:
             raise HeuraxError(f"{folder} has no training records")
         shape = _parse(records["train"], 0, f"{folder}: train record 0")[0].shape
-        readers = {split: self._reader(split, part, shape) for split, part in records.items()}
-        return OpenFiles(dict(readers), self.num_classes, image_shape(shape))
+        readers: dict[Split, Examples] = {split: self._reader(split, part, shape) for split, part in records.items()}
+        return OpenFiles(readers, self.num_classes, image_shape(shape))
 
     def _reader(self, split: Split, records: Any, shape: tuple[int, ...]) -> Reader:
         def name(index: int) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from heurax.tasks.base import Split
 from heurax.tasks.datasets.data import ClassificationData, DataSource
-from heurax.tasks.datasets.files import FileSource, OpenFiles, open_files
+from heurax.tasks.datasets.files import SPLITS, Examples, FileSource, OpenFiles, open_files
 
 __all__ = ["Chunk", "Stream", "read_chunks", "streams_in", "with_chunks"]
 
@@ -108,7 +108,7 @@ def read_chunks(stream: Stream) -> Iterator[Chunk]:
     train: Any = open_files(stream.source).examples["train"]
     examples = grain.MapDataset.source(train).seed(stream.seed).shuffle().repeat()
     chunks = examples.batch(stream.chunk_size).map(lambda batch: Chunk(*batch))
-    return iter(chunks.to_iter_dataset(grain.ReadOptions(prefetch_buffer_size=2)))
+    return iter(chunks.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=2)))
 
 
 def streams_in(tree: Any) -> tuple[Stream, ...]:
@@ -144,8 +144,10 @@ def _first_chunk(stream: Stream) -> Chunk:
 @functools.cache
 def _held_out(stream: Stream) -> _HeldOut:
     files = open_files(stream.source)
-    splits: tuple[Split, ...] = ("validation", "test")
-    parts = {s: [files.examples[s][i] for i in range(min(len(files.examples[s]), NUM_HELD_OUT))] for s in splits}
+    kept: dict[Split, Examples] = {split: files.examples[split] for split in SPLITS[1:]}
+    parts: dict[Split, list[Any]] = {
+        split: [part[i] for i in range(min(len(part), NUM_HELD_OUT))] for split, part in kept.items()
+    }
     return _HeldOut(
         {split: np.stack([inputs for inputs, _ in part]) for split, part in parts.items()},
         {split: np.array([label for _, label in part], np.int32) for split, part in parts.items()},
