@@ -200,6 +200,5 @@ def test_sign_shaping_on_losses_a_thousand_times_apart():
 
         judge = jax.jit(lambda theta: jnp.stack([ends(inner, theta) for inner in inners.values()]))
         ended = np.array([judge(theta) for theta in thetas])
-        print(normalise, ended, thetas)
         worse_off[normalise] = ended.max(axis=1)
     assert (worse_off["sign"] < worse_off["none"]).all(), worse_off

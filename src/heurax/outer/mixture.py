@@ -59,7 +59,7 @@ class Mixture(OuterLoop):
     signs, and for baselines their evaluation's.
 
     Args:
-        families: what takes turns.
+        families: what takes turns; none where there are `random` ones, or else at least one.
         random: further families, drawn at random.
         turn_length: outer steps in a row by one family; >= 1.
         baseline: a fixed rule, for families that are normalised by it; it must suit their inner loops.
@@ -68,7 +68,7 @@ class Mixture(OuterLoop):
         num_steps: outer steps in a run; >= 1.
     """
 
-    families: tuple[Family, ...] = (Family(),)
+    families: tuple[Family, ...] = ()
     random: RandomFamilies = RandomFamilies()
     turn_length: int = 1
     baseline: Rule = OptaxOptimizer("adam", 1e-2)
