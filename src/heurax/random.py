@@ -31,7 +31,8 @@ def bits(key: Key[Array, ""], shape: tuple[int, ...]) -> UInt32[Array, "*shape"]
     >>> bool(jnp.all(bits(key, (5,)) == jax.random.bits(key, (5,))))
     True
     """
-    if str(jax.random.key_impl(key)) != "threefry2x32" or not jax.config.jax_threefry_partitionable:
+    partitionable = jax.config.jax_threefry_partitionable  # pyright: ignore[reportAttributeAccessIssue] # made at run time
+    if str(jax.random.key_impl(key)) != "threefry2x32" or not partitionable:
         return jax.random.bits(key, shape, jnp.uint32)
     words = jax.random.key_data(key)
     keys = (words[0], words[1], words[0] ^ words[1] ^ jnp.uint32(PARITY))
