@@ -34,7 +34,8 @@ def test_draws_of_every_kind_make_sense_and_follow_from_the_seed(name):
 
 
 def test_all_kinds_are_drawn():
-    assert set(SAMPLERS) == {name for name, family in TASKS.items() if not issubclass(family, Augmentation)}
+    kinds = {name for name, family in TASKS.items() if not issubclass(family, Augmentation)}
+    assert set(SAMPLERS) == kinds - {"MixedImageMLP"}  # it draws for every task what is drawn here for a chunk
     generator = np.random.default_rng(0)
     assert {type(sample_family(generator, augmentations=False)).__name__ for _ in range(200)} == set(SAMPLERS)
     with pytest.raises(ValueError, match="families must be some of AutoEncoder, ConvNet"):
