@@ -2,9 +2,8 @@
 
     python -m benchmarks [NAME ...] [--output results]
 
-Each runs in a process of its own, prints its tables, and writes JSON to a folder of its own under `--output`. All of
-them take about an hour on two cores, on which nothing else should run; `--help` of each says what it measures:
-`python -m benchmarks.NAME --help`.
+Each runs in a process of its own, prints its tables, and writes JSON to a folder of its own under `--output`. Nothing
+else should run meanwhile. `python -m benchmarks.NAME --help` says what each measures.
 """
 
 import argparse

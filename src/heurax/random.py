@@ -1,7 +1,7 @@
 """Random bits and normal numbers, the same as `jax.random`'s, as one elementwise expression.
 
 On CPUs `jax.random` computes Threefry in a loop, to compile faster, and the loop passes over its arrays some fifty
-times. For the perturbations of a large `theta` that is dear: under `VeLO` they took more than half of an outer step.
+times. For the perturbations of a large `theta` that is dear.
 
 Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3" (Threefry-2x32 with 20 rounds).
 """

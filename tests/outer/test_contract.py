@@ -141,7 +141,8 @@ def test_contract(name, inner):
     _, metrics_alone = advance_alone(start_alone)
     steps = 1 if name == "CMA_ES" else 2  # it samples along eigenvectors, and those of equal eigenvalues are arbitrary
     for metric in ("meta_loss", "theta_norm"):
-        # Where all losses are equal, what shaping makes of their differences is 0 or the rounding of 0.
+        # Where all losses are equal, what shaping makes of their differences is 0 or the rounding of 0;
+        # theta is a hundredth of the gradient.
         np.testing.assert_allclose(metrics_alone[metric][:steps], first[metric][:steps], rtol=1e-4, atol=1e-7)
     if isinstance(outer, Descent):
         np.testing.assert_allclose(metrics_alone["gradient_norm"][0], first["gradient_norm"][0], rtol=1e-3, atol=1e-5)

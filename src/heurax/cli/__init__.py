@@ -1,6 +1,6 @@
 """The command line: `heurax train | sweep | live | evaluate | export | import | list`, one module per command.
 
-A command imports JAX only when it runs, so that `heurax --help` is quick.
+A command imports what it needs when it runs, so that `heurax --help` is quick.
 """
 
 from heurax.cli.program import entry_point as entry_point

@@ -66,7 +66,7 @@ def positive(text: str) -> int:
 
 
 def config_fields(module: str, name: str) -> str:
-    """The argument section of a config's docstring, read without importing JAX.
+    """The argument section of a config's docstring, read without importing its module.
 
     Args:
         module: where the config is defined, such as `heurax.runs.config`.

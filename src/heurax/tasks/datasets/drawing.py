@@ -26,8 +26,8 @@ def draw(dataset: str | ImageFiles, key: Key[Array, ""], batch_size: int, split:
 def draw_indices(key: Key[Array, ""], batch_size: int, num_examples: int) -> Int[Array, " batch"]:
     """Indices below `num_examples`, uniform, with replacement.
 
-    `floor(num_examples u / 2^32)` for random 32-bit words `u`: these are a third of the random bits that
-    `jax.random.randint` draws, which take a good part of a small model's step. No index is too probable by more than
+    `floor(num_examples u / 2^32)` for random 32-bit words `u`: one draw, where `jax.random.randint` splits its key and
+    draws twice, which takes a good part of a small model's step. No index is too probable by more than
     `num_examples / 2^32` of its probability.
 
     Source: Lemire 2019, arXiv:1805.10941, without the rejection.
