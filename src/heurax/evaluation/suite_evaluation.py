@@ -15,7 +15,7 @@ from heurax.evaluation.tables import COSTS, CURVES, PROFILES, RUNS, SCORES, read
 from heurax.files import disk_errors, write_text
 from heurax.rules import Rule
 
-__all__ = ["SUITE_FILE", "evaluate_suite", "suite_table", "suite_verdict"]
+__all__ = ["SUITE_FILE", "evaluate_suite", "judgement", "suite_table", "suite_verdict"]
 
 SUITE_FILE = "suite.json"
 
@@ -96,14 +96,20 @@ def suite_verdict(described: dict[str, Any], num_steps: int) -> str:
     """The learned optimizer against the reference, in one sentence."""
     row, reference = described["horizons"][str(num_steps)][LEARNED], described["reference"]
     interval = row["log_ratio"]
-    if interval["low"] > 0:
-        judgement = "the learned optimizer ends lower"
-    elif interval["high"] < 0:
-        judgement = f"{reference} ends lower"
-    else:
-        judgement = "no difference beyond chance"
     return (
         f"{num_steps:,} steps: log(final loss of tuned {reference} / learned) {interval['mean']:+.3f} "
         f"[{interval['low']:+.3f}, {interval['high']:+.3f}], better on {row['tasks_better']} of {row['num_tasks']} "
-        f"tasks: {judgement}"
+        f"tasks: {judgement(interval, reference)}"
     )
+
+
+def judgement(log_ratio: dict[str, float], reference: str) -> str:
+    """What an interval of `log(reference's final loss / the learned optimizer's)` says, in words.
+
+    Args:
+        log_ratio: its `low` and `high` ends.
+        reference: name of the baseline.
+    """
+    if log_ratio["low"] > 0:
+        return "the learned optimizer ends lower"
+    return f"{reference} ends lower" if log_ratio["high"] < 0 else "no difference beyond chance"

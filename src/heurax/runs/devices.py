@@ -12,7 +12,17 @@ from heurax.errors import HeuraxError
 from heurax.inner import InnerLoop
 from heurax.outer import OuterLoop
 
-__all__ = ["TASKS_AXIS", "OuterProgram", "device_mesh", "peak_memory", "planned_memory", "split_cpu", "tasks_mesh"]
+__all__ = [
+    "CPU_OPTIONS",
+    "TASKS_AXIS",
+    "OuterProgram",
+    "compile_on",
+    "device_mesh",
+    "peak_memory",
+    "planned_memory",
+    "split_cpu",
+    "tasks_mesh",
+]
 
 CPU_OPTIONS: dict[str, str | bool] = {"xla_cpu_experimental_ynn_fusion_type": "", "xla_backend_optimization_level": "1"}
 """XLA's options for an outer step on CPUs, whose operations are many and small. Its library of fused kernels (YNNPACK)
@@ -79,6 +89,11 @@ def peak_memory(program: jax.stages.Compiled, devices: Iterable[Any]) -> int:
     return max(counts, default=planned_memory(program))
 
 
+def compile_on(mesh: Mesh, lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+    """Compile a program for a mesh, with `CPU_OPTIONS` if it is of CPUs."""
+    return lowered.compile(CPU_OPTIONS if mesh.devices.flat[0].platform == "cpu" else None)
+
+
 @dataclass(frozen=True)
 class OuterProgram:
     """An outer loop on an inner loop, as two compiled programs on a mesh: `init`, and several steps at once.
@@ -126,7 +141,7 @@ class OuterProgram:
             steps, mesh=self.mesh, in_specs=(specs,), out_specs=(specs, PartitionSpec()), check_vma=False
         )
         lowered = jax.jit(sharded, donate_argnums=0).lower(self.abstract_state())
-        return lowered.compile(CPU_OPTIONS if self.mesh.devices.flat[0].platform == "cpu" else None)
+        return compile_on(self.mesh, lowered)
 
     def _init(self, key: jax.Array) -> Any:
         specs = self.outer.partition_specs(TASKS_AXIS)

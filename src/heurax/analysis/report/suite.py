@@ -14,6 +14,7 @@ from heurax.analysis.report.page import Block, Code, Facts, Note, Page, Picture,
 from heurax.analysis.report.parts import command, configuration, interval
 from heurax.analysis.suites import SuiteData, interval_table, load_suite
 from heurax.evaluation.run_suite import LEARNED
+from heurax.evaluation.suite_evaluation import judgement
 
 __all__ = ["suite_page"]
 
@@ -53,15 +54,10 @@ def suite_page(path: Path) -> Page:
 def _verdict(suite: SuiteData, steps: int) -> str:
     row = suite.summary["horizons"][str(steps)][LEARNED]
     found = row["log_ratio"]
-    if found["low"] > 0:
-        judgement = "the learned optimizer ends lower"
-    elif found["high"] < 0:
-        judgement = f"{suite.reference} ends lower"
-    else:
-        judgement = "no difference beyond chance"
     return (
         f"After {steps:,} steps, the logarithm of tuned {suite.reference}'s final loss over the learned optimizer's is "
-        f"{interval(found, '+.3f')}, better on {row['tasks_better']} of {row['num_tasks']} tasks: {judgement}."
+        f"{interval(found, '+.3f')}, better on {row['tasks_better']} of {row['num_tasks']} tasks: "
+        f"{judgement(found, suite.reference)}."
     )
 
 

@@ -8,11 +8,11 @@ therefore be seen from every machine under the same path.
 
 import abc
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Exit", "Job", "Launcher", "Pool"]
+__all__ = ["Exit", "Job", "Launcher", "Pool", "stop_all"]
 
 
 class Exit(NamedTuple):
@@ -39,6 +39,10 @@ class Job(abc.ABC):
     def stop(self) -> None:
         """Ask it to save and end, if it has not been asked."""
 
+    @abc.abstractmethod
+    def wait(self) -> None:
+        """Wait for its end."""
+
 
 class Pool(contextlib.AbstractContextManager, abc.ABC):
     """Runs jobs while it is open; what still runs when it closes is stopped."""
@@ -62,6 +66,15 @@ class Pool(contextlib.AbstractContextManager, abc.ABC):
     def attached(self) -> list[tuple[Path, Job]]:
         """Jobs of one trial each that an earlier process of the sweep has left, and that have not ended."""
         return []
+
+
+def stop_all(jobs: Iterable[Job]) -> None:
+    """Stop those that still run, and wait for them to have saved."""
+    running = [job for job in jobs if job.poll() is None]
+    for job in running:
+        job.stop()
+    for job in running:
+        job.wait()
 
 
 class Launcher(abc.ABC):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heurax.errors import HeuraxError
-from heurax.sweeps.launchers.base import Exit, Job, Launcher, Pool
+from heurax.sweeps.launchers.base import Exit, Job, Launcher, Pool, stop_all
 from heurax.sweeps.launchers.process import WorkerProcess
 
 __all__ = ["Local"]
@@ -77,11 +77,7 @@ class LocalPool(Pool):
 
     def __exit__(self, *details: object) -> None:
         """Stop what still runs, and wait for it to have saved."""
-        running = [job for job in self._jobs.values() if job.poll() is None]
-        for job in running:
-            job.stop()
-        for job in running:
-            job.wait()
+        stop_all(self._jobs.values())
 
 
 class LocalJob(Job):
@@ -100,7 +96,7 @@ class LocalJob(Job):
         self._process.stop()
 
     def wait(self) -> None:
-        """Wait for its end."""
+        """See `Job.wait`."""
         self._process.wait()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from heurax.errors import HeuraxError
-from heurax.sweeps.launchers.base import Exit, Job, Launcher, Pool
+from heurax.sweeps.launchers.base import Exit, Job, Launcher, Pool, stop_all
 from heurax.sweeps.launchers.process import WorkerProcess
 
 __all__ = ["Ray"]
@@ -90,11 +90,7 @@ class RayPool(Pool):
 
     def __exit__(self, *details: object) -> None:
         """Stop what still runs, wait for it to have saved, and leave the cluster."""
-        running = [job for job in self._jobs if job.poll() is None]
-        for job in running:
-            job.stop()
-        for job in running:
-            job.wait()
+        stop_all(self._jobs)
         self._ray.shutdown()
 
 
@@ -120,7 +116,7 @@ class RayJob(Job):
             self._ray.cancel(self._result)
 
     def wait(self) -> None:
-        """Wait for its end."""
+        """See `Job.wait`."""
         if self._end is None:
             self._end = self._fetch()
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from heurax.errors import HeuraxError
 from heurax.files import write_text
-from heurax.sweeps.launchers.base import Exit, Job, Launcher, Pool
+from heurax.sweeps.launchers.base import Exit, Job, Launcher, Pool, stop_all
 from heurax.sweeps.launchers.process import WorkerProcess
 
 __all__ = ["Slurm"]
@@ -104,11 +104,7 @@ class SlurmPool(Pool):
 
     def __exit__(self, *details: object) -> None:
         """Cancel what still waits or runs; it saves by itself."""
-        running = [job for job in self._jobs if job.poll() is None]
-        for job in running:
-            job.stop()
-        for job in running:
-            job.wait()
+        stop_all(self._jobs)
 
     def _known(self) -> dict[str, str]:
         return json.loads(self._record.read_text()) if self._record.is_file() else {}
@@ -135,7 +131,7 @@ class SlurmJob(Job):
             self._job.cancel(check=False)
 
     def wait(self) -> None:
-        """Wait for its end."""
+        """See `Job.wait`."""
         self._job.wait()
         self._end = self._end or self._fetch()
 
