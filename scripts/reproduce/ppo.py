@@ -106,10 +106,13 @@ def main() -> None:
                 name: {"final_return": bootstrap_mean(arm.final)._asdict(), "by_seed": arm.final.round(3).tolist()}
                 for name, arm in (("heurax", ours), ("single file", theirs))
             },
+            "difference": bootstrap_mean(ours.final - theirs.final)._asdict(),
         }
-        mean, low, high = bootstrap_mean(ours.final)
+        mean, low, high = bootstrap_mean(ours.final - theirs.final)
         console.print(
-            f"{task}: {mean:.1f} [{low:.1f}, {high:.1f}], single file {theirs.final.mean():.1f}", highlight=False
+            f"{task}: {ours.final.mean():.1f}, single file {theirs.final.mean():.1f}, "
+            f"difference {mean:.1f} [{low:.1f}, {high:.1f}]",
+            highlight=False,
         )
 
     curves = pd.concat([bands(arm, task=task, arm=name) for (task, name), arm in arms.items()], ignore_index=True)
