@@ -5,11 +5,13 @@ from heurax.runs.devices import OuterProgram, split_cpu, tasks_mesh
 from heurax.runs.distributed import initialize, is_first_process
 from heurax.runs.export import export
 from heurax.runs.loop import Summary, train
+from heurax.runs.mlflow import MLflow
 from heurax.runs.tracking import Tracking
 from heurax.runs.wandb import WandB
 
 __all__ = [
     "TRACKING",
+    "MLflow",
     "OuterProgram",
     "Summary",
     "Tracking",
@@ -23,5 +25,5 @@ __all__ = [
     "train",
 ]
 
-TRACKING: dict[str, type[Tracking]] = {cls.__name__: cls for cls in (WandB,)}
+TRACKING: dict[str, type[Tracking]] = {cls.__name__: cls for cls in (WandB, MLflow)}
 """Services that take the records of a run, by name."""

@@ -22,7 +22,7 @@ class TrainConfig:
         checkpoint_every: outer steps between checkpoints; a multiple of `steps_per_dispatch`.
         keep_checkpoints: how many of the latest checkpoints are kept; >= 1.
         tensorboard: whether TensorBoard events are written beside `metrics.jsonl`.
-        track: services that take the records as well, such as `WandB`.
+        track: services that take the records as well, such as `WandB` and `MLflow`.
     """
 
     inner: InnerLoop = SupervisedTraining()
