@@ -30,7 +30,7 @@ from scripts.reproduce.arms import COLORS
 import heurax
 from heurax.config import read_config
 from heurax.files import write_text
-from heurax.inner import SupervisedTraining, train
+from heurax.inner import InnerLoop, SupervisedTraining, train
 from heurax.runs import TrainConfig, split_cpu
 from heurax.runs.provenance import environment
 from heurax.tasks import Reparameterized
@@ -43,13 +43,14 @@ HELD_OUT = 1_000_003
 console = Console(stderr=True)
 
 
-def judges(inner: SupervisedTraining, num_lifetimes: int) -> dict[str, Callable[[Any], jax.Array]]:
+def judges(inner: InnerLoop, num_lifetimes: int) -> dict[str, Callable[[Any], jax.Array]]:
     """By scale, from `theta` to the mean final loss on digits.
 
     Args:
         inner: the inner loop of meta-training, whose task is re-parameterised letters.
         num_lifetimes: how many lifetimes are averaged.
     """
+    assert isinstance(inner, SupervisedTraining)
     assert isinstance(inner.task, Reparameterized)
     letters: Any = inner.task.family
     digits = dataclasses.replace(letters, dataset="digits")
@@ -85,9 +86,8 @@ def compare(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
 
 
 def of(finals: pd.DataFrame, arm: str, scale: str) -> np.ndarray:
-    """The final losses of one arm at one scale, by seed, `[seeds]`."""
-    rows = finals[(finals["arm"] == arm) & (finals["scale"] == scale)]
-    return np.asarray(rows.sort_values("seed")["final_loss"])
+    """The final losses of one arm at one scale, in the order of seeds, `[seeds]`."""
+    return np.asarray(finals.loc[(finals["arm"] == arm) & (finals["scale"] == scale), "final_loss"])
 
 
 def figure(finals: pd.DataFrame) -> Any:
@@ -157,7 +157,7 @@ def main() -> None:
     described = {
         "claim": "on a held-out task re-scaled 30 times and 1/30, the median final loss is lower with augmentation",
         "score": f"mean loss on digits, last tenth of {config.inner.num_steps} steps, {num_lifetimes} lifetimes",
-        "seeds": int(finals["seed"].nunique()),
+        "seeds": len(of(finals, "with", "1")),
         "scales": by_scale,
         "config": text,
         "training": training,
