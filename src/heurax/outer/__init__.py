@@ -18,6 +18,8 @@ from heurax.outer.estimators import (
     TruncatedGradient,
 )
 from heurax.outer.evolution import Evolution, EvolutionState, strategies
+from heurax.outer.families import Family, RandomFamilies
+from heurax.outer.mixture import Mixture, MixtureState
 from heurax.outer.optimizer import OuterOptimizer
 from heurax.outer.perturbation import SigmaSchedule
 from heurax.outer.truncation import ConstantLength, CurriculumLength, LogUniformLength, NeverEnding, Truncation
@@ -37,17 +39,21 @@ __all__ = [
     "Estimator",
     "Evolution",
     "EvolutionState",
+    "Family",
     "ForwardGradient",
     "FullES",
     "FullGradient",
     "GuidedES",
     "LogUniformLength",
     "MixedSteps",
+    "Mixture",
+    "MixtureState",
     "NeverEnding",
     "NoiseReuseES",
     "OuterLoop",
     "OuterOptimizer",
     "PersistentES",
+    "RandomFamilies",
     "Replay",
     "SigmaSchedule",
     "TruncatedES",
@@ -76,7 +82,7 @@ ESTIMATORS: dict[str, type[Estimator]] = {
 }
 """Estimators by name."""
 
-OUTER_LOOPS: dict[str, type[OuterLoop]] = {loop.__name__: loop for loop in (Descent, Evolution)}
+OUTER_LOOPS: dict[str, type[OuterLoop]] = {loop.__name__: loop for loop in (Descent, Evolution, Mixture)}
 """Outer loops by name."""
 
 TRUNCATIONS: dict[str, type[Truncation]] = {
