@@ -18,7 +18,7 @@ def measured(name: str) -> str:
     Args:
         name: of its class.
     """
-    tables = (_cost, _coordinate_check, _drift, _dpo_against_ppo, _disco, _estimator, _ppo, _ppo_speed)
+    tables = (_cost, _coordinate_check, _drift, _dpo_against_ppo, _disco, _estimator, _ppo, _ppo_speed, _augmentation)
     return "\n\n".join(text for table in tables for text in table(name)) or NOTHING
 
 
@@ -222,4 +222,32 @@ def _ppo_speed(name: str) -> Iterator[str]:
     yield (
         "**Speed** (`python -m benchmarks.ppo`; `results/ppo_speed/`).\n\n"
         + _table(("task", "implementation", "environment steps per second", "compilation"), rows)
+    )
+
+
+def _augmentation(name: str) -> Iterator[str]:
+    if name != "NNAdam":
+        return
+    record = _read("augmentation")
+    rows = []
+    for scale, result in record["scales"].items():
+        d = result["with_minus_without"]
+        rows.append(
+            (
+                f"times {scale}",
+                f"{result['median_with']:.3f}",
+                f"{result['median_without']:.3f}",
+                f"{d['median']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}]",
+                f"{result['seeds_lower_with']} of {record['seeds']}",
+            )
+        )
+    header = ("parameters' scale", "with", "without", "difference of medians", "lower with")
+    yield (
+        _origin(
+            f"**With and without re-parameterisation** in meta-training (`{record['origin']['command']}`): medians, "
+            f"over {record['seeds']} seeds, of the final loss on a held-out task in other units ({record['score']}).",
+            "augmentation",
+        )
+        + "\n\n"
+        + _table(header, rows)
     )

@@ -108,7 +108,7 @@ def figure(finals: pd.DataFrame) -> Any:
             axes.scatter(x, np.sort(losses), s=14, color=color, alpha=0.7, lw=0, label=label)
             axes.hlines(np.median(losses), place + shift - 0.11, place + shift + 0.11, color=color, lw=2)
     axes.axhline(np.log(10), color="grey", lw=0.8, ls="--")
-    axes.text(len(SCALES) - 0.55, np.log(10), "a guess", fontsize=7, color="grey", va="bottom", ha="right")
+    axes.text(1, np.log(10), "a guess", fontsize=7, color="grey", va="bottom", ha="center")
     axes.set_yscale("log")
     axes.set_xticks(range(len(SCALES)), [f"times {scale}" for scale in SCALES])
     axes.set_xlabel("scale of the parameters: loss(scale * params)", fontsize=8)
