@@ -18,8 +18,10 @@ from heurax.outer.estimators import (
     TruncatedGradient,
 )
 from heurax.outer.evolution import Evolution, EvolutionState, strategies
+from heurax.outer.level_replay import LevelBuffer, LevelReplay
 from heurax.outer.optimizer import OuterOptimizer
 from heurax.outer.perturbation import SigmaSchedule
+from heurax.outer.regret_curriculum import RegretCurriculum, RegretCurriculumState
 from heurax.outer.truncation import ConstantLength, CurriculumLength, LogUniformLength, NeverEnding, Truncation
 
 __all__ = [
@@ -41,6 +43,8 @@ __all__ = [
     "FullES",
     "FullGradient",
     "GuidedES",
+    "LevelBuffer",
+    "LevelReplay",
     "LogUniformLength",
     "MixedSteps",
     "NeverEnding",
@@ -48,6 +52,8 @@ __all__ = [
     "OuterLoop",
     "OuterOptimizer",
     "PersistentES",
+    "RegretCurriculum",
+    "RegretCurriculumState",
     "Replay",
     "SigmaSchedule",
     "TruncatedES",
@@ -76,7 +82,7 @@ ESTIMATORS: dict[str, type[Estimator]] = {
 }
 """Estimators by name."""
 
-OUTER_LOOPS: dict[str, type[OuterLoop]] = {loop.__name__: loop for loop in (Descent, Evolution)}
+OUTER_LOOPS: dict[str, type[OuterLoop]] = {loop.__name__: loop for loop in (Descent, Evolution, RegretCurriculum)}
 """Outer loops by name."""
 
 TRUNCATIONS: dict[str, type[Truncation]] = {
