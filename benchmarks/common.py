@@ -16,7 +16,6 @@ from heurax.files import write_text
 from heurax.inner import InnerLoop
 from heurax.outer import OuterLoop
 from heurax.runs import OuterProgram, tasks_mesh
-from heurax.runs.devices import planned_memory
 from heurax.runs.provenance import environment
 
 __all__ = ["CompiledRun", "alternate", "print_table", "write_rows"]
@@ -37,7 +36,7 @@ class CompiledRun:
         started = time.perf_counter()
         self.compiled = program.compile()
         self.compile_seconds = time.perf_counter() - started
-        self.bytes_per_device = planned_memory(self.compiled)
+        self.bytes_per_device = self.compiled.planned_memory
         self.inner_steps = outer.inner_steps(inner) * num_steps
         self.state, _ = self.compiled(program.init(seed=0))
         jax.block_until_ready(self.state)

@@ -21,27 +21,29 @@ from rich.console import Console
 from benchmarks.common import print_table, write_rows
 from heurax.config import find_config, read_config
 from heurax.runs import OuterProgram, TrainConfig, split_cpu, train
+from heurax.runs.devices import Advance
 
 
 @dataclasses.dataclass
 class TimedProgram:
     """A compiled program that adds up its own time."""
 
-    compiled: jax.stages.Compiled
+    compiled: Advance
     seconds: float = 0.0
     calls: int = 0
 
-    def __call__(self, state: Any) -> Any:
+    def __call__(self, state: Any, chunks: Any = ()) -> Any:
         """The program's results, once they are ready."""
         started = time.perf_counter()
-        results = jax.block_until_ready(self.compiled(state))
+        results = jax.block_until_ready(self.compiled(state, chunks))
         self.seconds += time.perf_counter() - started
         self.calls += 1
         return results
 
-    def memory_analysis(self) -> Any:
+    @property
+    def planned_memory(self) -> int:
         """As the compiled program's."""
-        return self.compiled.memory_analysis()
+        return self.compiled.planned_memory
 
 
 def main() -> None:

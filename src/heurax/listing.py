@@ -13,7 +13,7 @@ from heurax.outer import ESTIMATORS, OUTER_LOOPS, strategies
 from heurax.rules import RULES
 from heurax.runs import TRACKING
 from heurax.sweeps import DISTRIBUTIONS, LAUNCHERS, SEARCHES
-from heurax.tasks import NAMED_TASKS, TASKS, named_task, task_cost
+from heurax.tasks import DATA_SOURCES, DATASETS, NAMED_TASKS, TASKS, TEXTS, named_task, task_cost
 
 __all__ = ["print_listing"]
 
@@ -30,6 +30,7 @@ def print_listing(what: str | None = None) -> None:
     classes: dict[str, dict[str, type]] = {
         "rules": dict(RULES),
         "tasks": dict(TASKS),
+        "sources": dict(DATA_SOURCES),
         "environments": dict(ENVIRONMENTS),
         "inner": dict(INNER_LOOPS),
         "agents": {**NETWORKS, **TORSOS, **POLICIES},
@@ -44,6 +45,7 @@ def print_listing(what: str | None = None) -> None:
         group: {name: _first_line(inspect.getdoc(cls)) for name, cls in table.items()}
         for group, table in classes.items()
     }
+    groups["data"] = {name: _first_line(inspect.getdoc(load)) for name, load in {**DATASETS, **TEXTS}.items()}
     groups["strategies"] = {name: _first_line(inspect.getdoc(cls)) for name, cls in strategies().items()}
     groups["suites"] = {name: _comment(path) for name, path in suites().items()}
     groups["configs"] = {name: _comment(path) for name, path in config_files().items()}

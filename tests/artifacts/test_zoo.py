@@ -1,5 +1,6 @@
 """The artifacts that come with heurax load from an installed package, say where they come from, and keep their word."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import heurax
-from heurax.artifacts import zoo
+from heurax.artifacts import locate, zoo
 from heurax.rules import Drift
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
@@ -41,3 +42,28 @@ def test_the_small_drift_beats_no_drift_and_the_clip_on_held_out_levels():
     assert record["tasks"]["held-out levels"]["seeds"] >= 10
     assert differences["no drift"]["low"] > 0
     assert differences["PPO clip"]["low"] > 0
+
+
+def test_artifacts_and_their_guide_say_what_was_measured():
+    """The figures in the provenance, and the rows of the guide, from the results of their reproductions."""
+    guide = (RESULTS.parent / "docs" / "guides" / "zoo.md").read_text()
+    lpo = json.loads((RESULTS / "lpo_small" / "lpo_small.json").read_text())["tasks"]["held-out levels"]
+    celo2 = json.loads((RESULTS / "celo2_small" / "celo2_small.json").read_text())["suites"]["small"]
+    lengths = {steps: row["learned"]["log_ratio"] for steps, row in celo2["horizons"].items()}
+    expected = {
+        "lpo-small": lpo["learned_minus"],
+        "celo2-small": {f"after {steps} steps": ratio for steps, ratio in lengths.items()},
+    }
+    assert set(expected) == set(zoo())
+    for name, rows in expected.items():
+        provenance = heurax.load(f"zoo:{name}").provenance
+        assert (RESULTS.parent / provenance["command"].removeprefix("bash ")).is_file()
+        for row, figures in rows.items():
+            claimed = provenance["measured"][row]
+            assert claimed == {key: round(figures[key], 4) for key in ("mean", "low", "high")}
+            cells = f"{figures['mean']:+.3f} [{figures['low']:+.3f}, {figures['high']:+.3f}]"
+            assert f"| {row.removeprefix('after ').removesuffix(' steps')} | {cells} |" in guide
+    theta = locate("zoo:celo2-small") / "theta.safetensors"
+    assert celo2["identity"]["theta_sha256"] == hashlib.sha256(theta.read_bytes()).hexdigest()
+    figure = RESULTS.parent / "docs" / "figures" / "celo2_small.png"
+    assert figure.read_bytes() == (RESULTS / "celo2_small" / "celo2_small.png").read_bytes()

@@ -16,12 +16,14 @@ from heurax.outer import (
     Descent,
     ESSingle,
     Evolution,
+    Family,
     ForwardGradient,
     FullES,
     FullGradient,
     GuidedES,
     LogUniformLength,
     MixedSteps,
+    Mixture,
     NeverEnding,
     NoiseReuseES,
     OuterOptimizer,
@@ -68,6 +70,11 @@ SGD = OuterOptimizer("sgd", 1e-2, warmup_steps=0, schedule="constant")
 OUTER_LOOPS = {name: Descent(example, SGD, num_steps=10) for name, example in ESTIMATOR_EXAMPLES.items()} | {
     name: Evolution(name, population_size=4, sigma=0.1, optimizer=SGD, num_steps=10) for name in STRATEGIES
 }
+MIXED = (
+    Family("relative", normalise="baseline"),
+    Family("signs", small_training(4), estimator=FullES(4), normalise="sign"),
+)
+OUTER_LOOPS["Mixture"] = Mixture(MIXED, estimator=PersistentES(4, window=2), optimizer=SGD, num_steps=10)
 INNERS = {"training": small_training(8), "influence": InfluenceBalancing(num_steps=8), "stairs": Stairs(num_steps=8)}
 
 
@@ -82,6 +89,7 @@ PAIRS = [
     (name, inner)
     for name, outer in OUTER_LOOPS.items()
     for inner in ("training", "influence" if needs_a_gradient(outer) else "stairs")
+    if inner == "training" or not isinstance(outer, Mixture)  # whose families train
 ]
 
 

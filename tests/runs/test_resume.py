@@ -5,6 +5,7 @@ import random
 import signal
 import time
 
+import numpy as np
 import pytest
 import safetensors.numpy
 
@@ -52,6 +53,64 @@ def test_killed_five_times_theta_is_bit_identical(config_path, heurax_command, h
     assert theta_bytes(killed) == theta_bytes(whole)
     assert records(killed) == records(whole)
     assert json.loads((killed / "summary.json").read_text())["status"] == "finished"
+
+
+STREAMED = """\
+inner:
+  class_path: SupervisedTraining
+  init_args:
+    rule: {class_path: LearnableSGD}
+    task:
+      class_path: SoftmaxRegression
+      init_args:
+        dataset:
+          class_path: Stream
+          init_args: {source: {class_path: NumpyFiles, init_args: {folder: FOLDER}}, chunk_size: 16}
+        batch_size: 4
+    num_steps: 20
+outer:
+  class_path: Mixture
+  init_args:
+    families:
+    - {name: streamed}
+    - name: short
+      inner:
+        class_path: SupervisedTraining
+        init_args: {task: {class_path: Quadratic, init_args: {dimension: 2}}, num_steps: 10}
+    turn_length: 5
+    estimator: {class_path: PersistentES, init_args: {num_tasks: 4, window: 5}}
+    optimizer: {warmup_steps: 5}
+    num_steps: 3000
+steps_per_dispatch: 10
+checkpoint_every: 50
+"""
+
+
+@pytest.mark.slow
+def test_killed_amid_a_stream_theta_is_bit_identical(heurax_command, heurax_run, tmp_path):
+    """A mixture, of which one family streams: 300 chunks of 16 of 200 examples, killed twice."""
+    generator = np.random.default_rng(0)
+    np.save(tmp_path / "train_inputs.npy", generator.normal(size=(200, 3)).astype(np.float32))
+    np.save(tmp_path / "train_labels.npy", generator.integers(0, 2, 200))
+    path = tmp_path / "streamed.yaml"
+    path.write_text(STREAMED.replace("FOLDER", str(tmp_path)))
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    code, _, errors = heurax_run("train", path, "--run_dir", whole)
+    assert code == 0, errors
+    done = 0
+    for _ in range(2):
+        process = heurax_command("train", path, "--run_dir", killed)
+        assert wait_for_records(killed, process, done + 40), "the run ended before it could be killed"
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        done = max(int(p.name) for p in (killed / "checkpoints").iterdir() if p.name.isdigit()) // 10
+    assert 0 < done < 300
+    code, _, errors = heurax_run("train", path, "--run_dir", killed)
+    assert code == 0, errors
+    assert f"resuming {killed} at outer step {done * 10}" in errors
+    assert theta_bytes(killed) == theta_bytes(whole)
+    assert records(killed) == records(whole)
 
 
 @pytest.mark.slow

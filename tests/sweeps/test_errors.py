@@ -6,8 +6,16 @@ import subprocess
 import sys
 
 import pytest
+from rich.console import Console
 
 from heurax.cli import main
+from heurax.errors import HeuraxError
+from heurax.inner import SupervisedTraining
+from heurax.outer import Family, Mixture
+from heurax.rules import LearnableSGD
+from heurax.runs import TrainConfig
+from heurax.sweeps.together import train_together
+from heurax.tasks import NumpyFiles, Quadratic, SoftmaxRegression, Stream
 
 RATE = "outer.optimizer.learning_rate"
 GRID = {"space": {RATE: [0.001, 0.01]}}
@@ -186,3 +194,12 @@ def test_full_disk(sweep_path, heurax_run, tmp_path):
         assert (disk / "out" / "sweep.yaml").read_text()
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_what_cannot_run_together():
+    rule = LearnableSGD()
+    mixed = TrainConfig(SupervisedTraining(rule, Quadratic()), Mixture((Family(),)))
+    streamed = TrainConfig(SupervisedTraining(rule, SoftmaxRegression(Stream(NumpyFiles("nowhere")))))
+    for config, message in ((mixed, "Mixture takes turns: set"), (streamed, "a Stream feeds one trial: set")):
+        with pytest.raises(HeuraxError, match=message):
+            train_together([config], [], [], Console())

@@ -50,7 +50,7 @@ def test_a_config_may_take_its_images_from_files(tmp_path):
     path.write_text(
         "baselines: [{name: sgd}]\n"
         "task:\n  class_path: ConvNet\n  init_args:\n    channels: [4]\n    batch_size: 16\n"
-        "    dataset: {folder: data/cifar, format: cifar10, size: 8, grey: true}\n"
+        "    dataset: {class_path: ImageFiles, init_args: {folder: data/cifar, format: cifar10, size: 8, grey: true}}\n"
     )
     config, text = read_config(EvaluationConfig, path)
     assert config.task == ConvNet(ImageFiles("data/cifar", "cifar10", 8, True), channels=(4,), batch_size=16)

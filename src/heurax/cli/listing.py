@@ -14,13 +14,14 @@ def add_list(commands: Any) -> None:
         commands,
         "list",
         _run,
-        "name what there is: rules, tasks, environments, inner loops, agents, estimators, outer loops, configs",
+        "name what there is: rules, tasks, sources of data, environments, inner loops, agents, estimators, outer "
+        "loops, configs",
     )
     listing.add_argument(
         "what",
         nargs="?",
-        help="one group (rules, tasks, environments, inner, agents, estimators, outer, strategies, suites, tracking, "
-        "searches, distributions, launchers, configs) or name",
+        help="one group (rules, tasks, sources, environments, inner, agents, estimators, outer, data, strategies, "
+        "suites, tracking, searches, distributions, launchers, configs) or name",
     )
 
 

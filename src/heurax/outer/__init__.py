@@ -18,7 +18,9 @@ from heurax.outer.estimators import (
     TruncatedGradient,
 )
 from heurax.outer.evolution import Evolution, EvolutionState, strategies
+from heurax.outer.families import Family, RandomFamilies
 from heurax.outer.level_replay import LevelBuffer, LevelReplay
+from heurax.outer.mixture import Mixture, MixtureState
 from heurax.outer.optimizer import OuterOptimizer
 from heurax.outer.perturbation import SigmaSchedule
 from heurax.outer.regret_curriculum import RegretCurriculum, RegretCurriculumState
@@ -39,6 +41,7 @@ __all__ = [
     "Estimator",
     "Evolution",
     "EvolutionState",
+    "Family",
     "ForwardGradient",
     "FullES",
     "FullGradient",
@@ -47,11 +50,14 @@ __all__ = [
     "LevelReplay",
     "LogUniformLength",
     "MixedSteps",
+    "Mixture",
+    "MixtureState",
     "NeverEnding",
     "NoiseReuseES",
     "OuterLoop",
     "OuterOptimizer",
     "PersistentES",
+    "RandomFamilies",
     "RegretCurriculum",
     "RegretCurriculumState",
     "Replay",
@@ -82,7 +88,9 @@ ESTIMATORS: dict[str, type[Estimator]] = {
 }
 """Estimators by name."""
 
-OUTER_LOOPS: dict[str, type[OuterLoop]] = {loop.__name__: loop for loop in (Descent, Evolution, RegretCurriculum)}
+OUTER_LOOPS: dict[str, type[OuterLoop]] = {
+    loop.__name__: loop for loop in (Descent, Evolution, Mixture, RegretCurriculum)
+}
 """Outer loops by name."""
 
 TRUNCATIONS: dict[str, type[Truncation]] = {

@@ -5,6 +5,8 @@ fit any inner loop.
 """
 
 import abc
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jax.sharding import PartitionSpec
@@ -96,6 +98,21 @@ class OuterLoop(abc.ABC):
     @abc.abstractmethod
     def step(self, inner: InnerLoop, state: Any, axis_name: str | None = None) -> tuple[Any, Metrics]:
         """One outer step: pure, a fixed point of the state's structure, shapes and dtypes."""
+
+    turn_length: int = 0
+    """Outer steps in a row by one of `programs`; 0 where there is but one."""
+
+    def programs(self, inner: InnerLoop) -> tuple[Callable[..., tuple[Any, Metrics]], ...]:
+        """The outer step as programs that take turns, from `(state, axis_name)` to what `step` returns.
+
+        Each has static shapes of its own and is compiled by itself. By default `step` is the only one.
+        """
+        return (functools.partial(self.step, inner),)
+
+    def program_at(self, step: int) -> int:
+        """Which of `programs` makes outer step `step`."""
+        del step  # unused: by default there is one
+        return 0
 
 
 REPLICATED = PartitionSpec()

@@ -16,7 +16,7 @@ from heurax.outer.descent import Descent
 from heurax.outer.estimators import TruncatedGradient
 from heurax.outer.level_replay import LevelBuffer, LevelReplay
 from heurax.outer.optimizer import OuterOptimizer
-from heurax.outer.tasks_axis import task_indices, task_keys
+from heurax.outer.tasks_axis import map_tasks, task_indices, task_keys
 from heurax.outer.truncation import ConstantLength
 from heurax.outer.unroll import run_steps
 from heurax.rules import ActorCritic, LearnedOptimizer, ObjectiveRule, OptaxOptimizer
@@ -158,7 +158,9 @@ class RegretCurriculum(OuterLoop):
         )
         descent, metrics = self.descent.step(inner, state.descent, axis_name)
         windows = descent.estimator_state
-        antagonists = jax.vmap(lambda antagonist, key: self._live(inner, antagonist, key))(state.antagonists, keys_live)
+        antagonists = map_tasks(
+            lambda antagonist, key: self._live(inner, antagonist, key), state.antagonists, keys_live
+        )
 
         ended = windows.clock >= inner.num_steps
         whole = ended & (windows.lifetime.step >= inner.num_steps)

@@ -14,7 +14,7 @@ from heurax.errors import HeuraxError, LostProcessError
 
 __all__ = ["Checkpoints"]
 
-ITEM = "state"
+ITEM, FEED = "state", "feed"
 
 
 class Checkpoints:
@@ -39,7 +39,9 @@ class Checkpoints:
         )
         try:
             self._manager = ocp.CheckpointManager(
-                self._directory, options=options, item_handlers={ITEM: ocp.StandardCheckpointHandler()}
+                self._directory,
+                options=options,
+                item_handlers={ITEM: ocp.StandardCheckpointHandler(), FEED: ocp.JsonCheckpointHandler()},
             )
         except OSError as error:
             raise HeuraxError(f"cannot write {directory}: {error.strerror or error}") from error
@@ -54,12 +56,21 @@ class Checkpoints:
         """The outer steps of all complete checkpoints."""
         return list(self._manager.all_steps())
 
-    def save(self, step: int, state: Any) -> None:
-        """Begin to write a checkpoint. The state is copied first, so it may be donated afterwards."""
+    def save(self, step: int, state: Any, feed_place: dict[str, Any] | None = None) -> None:
+        """Begin to write a checkpoint. The state is copied first, so it may be donated afterwards.
+
+        Args:
+            step: its number.
+            state: of the outer loop.
+            feed_place: where the run's streams are, as JSON; None or empty if it has none.
+        """
         copy = self._copy(state)
         self._wait()
         try:
-            self._manager.save(step, args=ocp.args.Composite(**{ITEM: ocp.args.StandardSave(copy)}))
+            items: dict[str, Any] = {ITEM: ocp.args.StandardSave(copy)}
+            if feed_place:
+                items[FEED] = ocp.args.JsonSave(feed_place)
+            self._manager.save(step, args=ocp.args.Composite(**items))
         except Exception as error:  # orbax passes on whatever its storage raises
             raise self._save_error(step, error) from error
 
@@ -91,6 +102,12 @@ class Checkpoints:
             ]
         except Exception as error:  # as above
             raise HeuraxError(f"checkpoint {path} is damaged ({_first_line(error)}); {hint}") from error
+
+    def feed_place(self, step: int) -> dict[str, Any] | None:
+        """Where the run's streams were at a checkpoint; None if it had none."""
+        if not (self._directory / str(step) / FEED).exists():
+            return None
+        return self._manager.restore(step, args=ocp.args.Composite(**{FEED: ocp.args.JsonRestore()}))[FEED]
 
     def close(self) -> None:
         """Wait for the checkpoint that is being written, if any."""

@@ -1,20 +1,25 @@
 """Devices: the mesh over which tasks are sharded, and the compiled outer step on it."""
 
+import concurrent.futures
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from heurax.errors import HeuraxError
 from heurax.inner import InnerLoop
 from heurax.outer import OuterLoop
+from heurax.tasks.datasets.stream import Chunk, Stream, streams_in, with_chunks
 
 __all__ = [
     "CPU_OPTIONS",
     "TASKS_AXIS",
+    "Advance",
     "OuterProgram",
     "compile_on",
     "device_mesh",
@@ -79,14 +84,49 @@ def planned_memory(program: jax.stages.Compiled) -> int:
     )
 
 
-def peak_memory(program: jax.stages.Compiled, devices: Iterable[Any]) -> int:
+def peak_memory(planned: int, devices: Iterable[Any]) -> int:
     """Peak bytes on the device that needed most.
 
-    As the devices have counted since the process began; CPUs do not count, and what the program plans to need stands
-    in for it.
+    As the devices have counted since the process began; CPUs do not count, and what is `planned` stands in for it.
     """
     counts = [stats["peak_bytes_in_use"] for device in devices if (stats := device.memory_stats())]
-    return max(counts, default=planned_memory(program))
+    return max(counts, default=planned)
+
+
+@dataclass(frozen=True)
+class Advance:
+    """Several outer steps by compiled programs that take turns; nothing is compiled when it is called.
+
+    Args:
+        programs: from a state, which is donated, and the chunks of the run's streams to the next state and metrics,
+            after `program_steps` outer steps.
+        program_at: which of them makes an outer step.
+        program_steps: outer steps that a program makes.
+        num_steps: outer steps of a call; a multiple of `program_steps`.
+    """
+
+    programs: tuple[jax.stages.Compiled, ...]
+    program_at: Callable[[int], int]
+    program_steps: int
+    num_steps: int
+
+    def __call__(self, state: Any, chunks: tuple[Chunk, ...] = ()) -> tuple[Any, dict[str, Any]]:
+        """The state after `num_steps`, and metrics, stacked over the steps that reported them."""
+        if len(self.programs) == 1:
+            return self.programs[0](state, chunks)
+        now = int(state.step)
+        reports = []
+        for step in range(now, now + self.num_steps, self.program_steps):
+            state, report = self.programs[self.program_at(step)](state, chunks)
+            reports.append(report)
+        reports = jax.device_get(reports)
+        names = dict.fromkeys(name for report in reports for name in report)
+        return state, {name: np.concatenate([r[name] for r in reports if name in r]) for name in names}
+
+    @property
+    def planned_memory(self) -> int:
+        """Bytes on each device, of the program that needs most."""
+        return max(map(planned_memory, self.programs))
 
 
 def compile_on(mesh: Mesh, lowered: jax.stages.Lowered) -> jax.stages.Compiled:
@@ -96,7 +136,7 @@ def compile_on(mesh: Mesh, lowered: jax.stages.Lowered) -> jax.stages.Compiled:
 
 @dataclass(frozen=True)
 class OuterProgram:
-    """An outer loop on an inner loop, as two compiled programs on a mesh: `init`, and several steps at once.
+    """An outer loop on an inner loop, as compiled programs on a mesh: `init`, and several steps at once.
 
     Args:
         inner: the inner loop.
@@ -128,20 +168,40 @@ class OuterProgram:
             is_leaf=is_spec,
         )
 
-    def compile(self) -> jax.stages.Compiled:
-        """`advance`: state to (state, metrics stacked over `num_steps`). The argument is donated."""
-        specs = self.outer.partition_specs(TASKS_AXIS)
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """Those that the inner loops draw their data from; `Advance` takes a chunk of each."""
+        return streams_in((self.inner, self.outer))
 
-        def steps(state: Any) -> tuple[Any, Any]:
-            return jax.lax.scan(
-                lambda state, _: self.outer.step(self.inner, state, TASKS_AXIS), state, None, length=self.num_steps
-            )
-
-        sharded = jax.shard_map(
-            steps, mesh=self.mesh, in_specs=(specs,), out_specs=(specs, PartitionSpec()), check_vma=False
+    def compile(self) -> Advance:
+        """All programs, ahead of time."""
+        specs, streams = self.outer.partition_specs(TASKS_AXIS), self.streams
+        program_steps = math.gcd(self.outer.turn_length, self.num_steps)
+        everywhere = NamedSharding(self.mesh, PartitionSpec())
+        chunks = tuple(
+            jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=everywhere), stream.shapes())
+            for stream in streams
         )
-        lowered = jax.jit(sharded, donate_argnums=0).lower(self.abstract_state())
-        return compile_on(self.mesh, lowered)
+
+        def lowered(index: int) -> jax.stages.Lowered:
+            def steps(state: Any, chunks: tuple[Chunk, ...]) -> tuple[Any, Any]:
+                inner, outer = with_chunks((self.inner, self.outer), dict(zip(streams, chunks, strict=True)))
+                step = outer.programs(inner)[index]
+                return jax.lax.scan(lambda state, _: step(state, TASKS_AXIS), state, None, length=program_steps)
+
+            sharded = jax.shard_map(
+                steps,
+                mesh=self.mesh,
+                in_specs=(specs, PartitionSpec()),
+                out_specs=(specs, PartitionSpec()),
+                check_vma=False,
+            )
+            return jax.jit(sharded, donate_argnums=0).lower(self.abstract_state(), chunks)
+
+        programs = [lowered(index) for index in range(len(self.outer.programs(self.inner)))]
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:  # XLA compiles outside of Python's lock
+            compiled = tuple(pool.map(lambda program: compile_on(self.mesh, program), programs))
+        return Advance(compiled, self.outer.program_at, program_steps, self.num_steps)
 
     def _init(self, key: jax.Array) -> Any:
         specs = self.outer.partition_specs(TASKS_AXIS)

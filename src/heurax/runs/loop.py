@@ -20,9 +20,10 @@ from heurax.errors import HeuraxError, LostProcessError
 from heurax.files import write_text
 from heurax.runs.checkpoints import Checkpoints
 from heurax.runs.config import TrainConfig
-from heurax.runs.devices import OuterProgram, peak_memory, planned_memory, tasks_mesh
+from heurax.runs.devices import OuterProgram, peak_memory, tasks_mesh
 from heurax.runs.directory import RunDirectory
 from heurax.runs.distributed import any_process, is_first_process
+from heurax.runs.feed import Feed
 from heurax.runs.profiling import write_profile
 from heurax.runs.progress import RunProgress
 from heurax.runs.provenance import environment, provenance, write_provenance
@@ -125,10 +126,10 @@ def _run(
         advance = program.compile()
         compile_seconds = time.monotonic() - started
     devices = f"{mesh.size} {jax.devices()[0].device_kind} device{'s' if mesh.size > 1 else ''}"
-    memory = f"{planned_memory(advance) / 1e6:,.1f} MB each"
+    memory = f"{advance.planned_memory / 1e6:,.1f} MB each"
     console.print(f"compiled the outer step in {compile_seconds:.1f} s for {devices}, {memory}", highlight=False)
 
-    if profile:
+    if profile and step < total:
         trace = write_profile(program, state, directory.path / "profile")
         console.print(f"traced {trace}", highlight=False, soft_wrap=True)
 
@@ -139,10 +140,13 @@ def _run(
         for tracker in trackers:
             stack.callback(tracker.close)
         progress = stack.enter_context(RunProgress(console, total, step, inner_steps))
+        feed = stack.enter_context(
+            Feed(program.streams, mesh, None if latest is None else checkpoints.feed_place(latest))
+        )
         first = step
         while step < total and not any_process(bool(stop)):
             with _lost_processes(checkpoints):
-                state, metrics = advance(state)
+                state, metrics = advance(state, feed.take())
                 record = {name: float(np.mean(values)) for name, values in jax.device_get(metrics).items()}
             step += config.steps_per_dispatch
             check_finite(record, step, checkpoints)
@@ -152,11 +156,11 @@ def _run(
                 tracker.log(step, {**record, "outer_steps_per_second": (step - first) / seconds})
             progress.update(step, meta_loss)
             if step % config.checkpoint_every == 0 and step < total:
-                checkpoints.save(step, state)
+                checkpoints.save(step, state, feed.place)
     seconds = max(time.monotonic() - started, 1e-9)
 
     if checkpoints.latest_step != step:
-        checkpoints.save(step, state)
+        checkpoints.save(step, state, feed.place)
     rate = (step - first) / seconds
     summary = Summary(
         status="finished" if step == total else "stopped",
@@ -167,7 +171,7 @@ def _run(
         inner_steps_per_second=rate * inner_steps,
         compile_seconds=compile_seconds,
         run_seconds=seconds,
-        memory_bytes_per_device=peak_memory(advance, mesh.local_devices),
+        memory_bytes_per_device=peak_memory(advance.planned_memory, mesh.local_devices),
         num_devices=mesh.size,
         environment=environment(),
         stopped_by=stop.signal,

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from heurax.files import disk_errors
 from heurax.runs.devices import OuterProgram
+from heurax.runs.feed import Feed
 
 __all__ = ["write_profile"]
 
@@ -34,12 +35,14 @@ def write_profile(program: OuterProgram, state: Any, directory: Path) -> Path:
     steps = min(PROFILED_STEPS, program.num_steps)
     advance = OuterProgram(program.inner, program.outer, program.mesh, steps).compile()
     copy = jax.jit(lambda state: jax.tree.map(jnp.copy, state))
-    jax.block_until_ready(advance(copy(state)))
+    with Feed(program.streams, program.mesh) as feed:
+        chunks = feed.take()
+    jax.block_until_ready(advance(copy(state), chunks))
     begin = copy(state)
     options = jax.profiler.ProfileOptions()
     options.python_tracer_level = 0  # the host waits; what it calls meanwhile would bury the rest
     with disk_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
         with jax.profiler.trace(str(directory), create_perfetto_trace=True, profiler_options=options):
-            jax.block_until_ready(advance(begin))
+            jax.block_until_ready(advance(begin, chunks))
     return max(directory.glob("plugins/profile/*/perfetto_trace.json.gz"))

@@ -23,7 +23,7 @@ from rich.console import Console
 from heurax.errors import HeuraxError
 from heurax.runs import Summary, TrainConfig
 from heurax.runs.checkpoints import Checkpoints
-from heurax.runs.devices import compile_on, device_mesh, peak_memory
+from heurax.runs.devices import compile_on, device_mesh, peak_memory, planned_memory
 from heurax.runs.directory import RunDirectory
 from heurax.runs.loop import check_finite, open_trackers, write_results
 from heurax.runs.progress import RunProgress
@@ -31,6 +31,7 @@ from heurax.runs.provenance import environment, write_provenance
 from heurax.runs.signals import stop_on_signals
 from heurax.runs.tracking import Tracker
 from heurax.sweeps.trials import TRACEABLE
+from heurax.tasks.datasets.stream import streams_in
 
 __all__ = ["TrialsProgram", "train_together"]
 
@@ -118,8 +119,8 @@ def train_together(
         The number of the signal that stopped them, if any.
 
     Raises:
-        HeuraxError: a directory belongs to another run, the disk is full, or a traced value meets meta-parameters that
-            are not float32.
+        HeuraxError: a directory belongs to another run, the disk is full, a traced value meets meta-parameters that
+            are not float32, or the outer loop takes turns or draws on a stream.
     """
     program = _program(configs)
     with contextlib.ExitStack() as stack:
@@ -169,7 +170,7 @@ def train_together(
                     inner_steps_per_second=rate * inner_steps,
                     compile_seconds=compile_seconds,
                     run_seconds=seconds,
-                    memory_bytes_per_device=peak_memory(advance, program.mesh.local_devices),
+                    memory_bytes_per_device=peak_memory(planned_memory(advance), program.mesh.local_devices),
                     num_devices=program.mesh.size,
                     environment=environment(),
                     stopped_by=stop.signal,
@@ -207,6 +208,10 @@ class _Member:
 
 def _program(configs: Sequence[TrainConfig]) -> TrialsProgram:
     """On as many devices as divide the number of trials."""
+    if configs[0].outer.turn_length:
+        raise HeuraxError(f"{type(configs[0].outer).__name__} takes turns: set launcher.together to 1")
+    if streams_in((configs[0].inner, configs[0].outer)):
+        raise HeuraxError("a Stream feeds one trial: set launcher.together to 1")
     program = TrialsProgram(tuple(configs), device_mesh(len(configs), AXIS))
     theta = program.abstract_state().theta
     if program.values() and any(leaf.dtype != jnp.float32 for leaf in jax.tree.leaves(theta)):

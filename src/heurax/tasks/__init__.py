@@ -14,7 +14,21 @@ from heurax.tasks.auto_encoder import AutoEncoder
 from heurax.tasks.base import Split, TaskFamily
 from heurax.tasks.conv_net import ConvNet
 from heurax.tasks.cost import TaskCost, task_cost
-from heurax.tasks.datasets import DATASETS, TEXTS, ClassificationData, ImageFiles, TextData
+from heurax.tasks.datasets import (
+    DATA_SOURCES,
+    DATASETS,
+    TEXTS,
+    ClassificationData,
+    DataSource,
+    HuggingFaceData,
+    ImageFiles,
+    ImageFolder,
+    NumpyFiles,
+    RecordFiles,
+    Stream,
+    TextData,
+    write_records,
+)
 from heurax.tasks.image_mlp import ImageMLP
 from heurax.tasks.mixed_image_mlp import MixedImageMLP
 from heurax.tasks.mlp_mixer import MLPMixer
@@ -32,6 +46,7 @@ from heurax.tasks.vision_transformer import VisionTransformer
 
 __all__ = [
     "DATASETS",
+    "DATA_SOURCES",
     "NAMED_TASKS",
     "SAMPLERS",
     "TASKS",
@@ -40,24 +55,30 @@ __all__ = [
     "BFloat16",
     "ClassificationData",
     "ConvNet",
+    "DataSource",
     "DelayedGradient",
     "ESGradient",
+    "HuggingFaceData",
     "ImageFiles",
+    "ImageFolder",
     "ImageMLP",
     "LabelNoise",
     "MLPMixer",
     "MixedImageMLP",
     "NormalizedGradient",
+    "NumpyFiles",
     "OwnTask",
     "Quadratic",
     "RNNLanguageModel",
     "RandomDirectionGradient",
+    "RecordFiles",
     "ReducedBatch",
     "Reparameterized",
     "ResNet",
     "RuleTraining",
     "SoftmaxRegression",
     "Split",
+    "Stream",
     "TaskCost",
     "TaskFamily",
     "TextData",
@@ -68,6 +89,7 @@ __all__ = [
     "named_task",
     "sample_family",
     "task_cost",
+    "write_records",
 ]
 
 TASKS: dict[str, type[TaskFamily]] = {

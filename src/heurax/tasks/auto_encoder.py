@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Key
 
 from heurax.tasks.base import Split
 from heurax.tasks.classification import check_at_least_one, check_dataset, check_sizes
-from heurax.tasks.datasets import ImageFiles, draw, first, load_dataset
+from heurax.tasks.datasets import DataSource, draw, first, load_dataset
 from heurax.tasks.network import Activate, NetworkFamily, NetworkTask
 
 __all__ = ["AutoEncoder"]
@@ -23,7 +23,7 @@ class AutoEncoder(NetworkFamily):
     negative log-likelihood.
 
     Args:
-        dataset: a name in `heurax.tasks.DATASETS`, or files in a folder; labels are not looked at.
+        dataset: a name in `heurax.tasks.DATASETS`, files, or a stream of them; labels are not looked at.
         hidden_sizes: units of the encoder's hidden layers, the decoder's in reverse.
         bottleneck: numbers in between; >= 1.
         activations: one is drawn; of relu, tanh, gelu, silu.
@@ -35,7 +35,7 @@ class AutoEncoder(NetworkFamily):
     (1, 64)
     """
 
-    dataset: str | ImageFiles = "digits"
+    dataset: str | DataSource = "digits"
     hidden_sizes: tuple[int, ...] = (32,)
     bottleneck: int = 8
     activations: tuple[str, ...] = ("relu",)

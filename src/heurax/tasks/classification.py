@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Float, Key
 
 from heurax.tasks.base import Split, TaskFamily
-from heurax.tasks.datasets import DATASETS, ClassificationData, ImageFiles, draw, first, load_dataset
+from heurax.tasks.datasets import DATASETS, ClassificationData, DataSource, draw, first, load_dataset
 
 __all__ = ["Classification", "check_at_least_one", "check_dataset", "check_sizes"]
 
@@ -21,7 +21,7 @@ class Classification(TaskFamily):
     Subclasses are frozen dataclasses with the fields `dataset` and `batch_size`.
     """
 
-    dataset: str | ImageFiles
+    dataset: str | DataSource
     batch_size: int
 
     @abc.abstractmethod
@@ -59,7 +59,7 @@ class Classification(TaskFamily):
         return jnp.mean(optax.losses.kl_divergence_with_log_targets(ours, theirs))
 
 
-def check_dataset(dataset: str | ImageFiles) -> None:
+def check_dataset(dataset: str | DataSource) -> None:
     """Raise ValueError for the name of a data set that there is not."""
     if isinstance(dataset, str) and dataset not in DATASETS:
         raise ValueError(f"dataset must be one of {', '.join(DATASETS)}, got {dataset!r}")

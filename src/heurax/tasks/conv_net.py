@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from heurax.tasks.classification import check_sizes
-from heurax.tasks.datasets import ImageFiles
+from heurax.tasks.datasets import DataSource
 from heurax.tasks.network import Activate, NetworkClassifier
 
 __all__ = ["ConvNet"]
@@ -18,7 +18,7 @@ class ConvNet(NetworkClassifier):
     """3x3 convolutions, an average over places, one dense layer; the loss is the mean cross-entropy in nats.
 
     Args:
-        dataset: the name of an image set in `heurax.tasks.DATASETS`, or files in a folder.
+        dataset: the name of an image set in `heurax.tasks.DATASETS`, files, or a stream of them.
         channels: of each convolution; all but the first go two pixels at a time.
         activations: one is drawn; of relu, tanh, gelu, silu.
         width_fraction: part of channels in use, a range in (0, 1].
@@ -29,7 +29,7 @@ class ConvNet(NetworkClassifier):
     (8, 8)
     """
 
-    dataset: str | ImageFiles = "digits"
+    dataset: str | DataSource = "digits"
     channels: tuple[int, ...] = (16, 32)
     activations: tuple[str, ...] = ("relu",)
     width_fraction: tuple[float, float] = (1.0, 1.0)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from heurax.tasks.activations import activate, check_activations
 from heurax.tasks.classification import Classification, check_at_least_one, check_dataset
-from heurax.tasks.datasets import ImageFiles
+from heurax.tasks.datasets import DataSource
 
 __all__ = ["ImageMLP", "ImageMLPTask"]
 
@@ -32,7 +32,7 @@ class ImageMLP(Classification):
     zeros.
 
     Args:
-        dataset: a name in `heurax.tasks.DATASETS`, or files in a folder.
+        dataset: a name in `heurax.tasks.DATASETS`, files, or a stream of them.
         width: units per hidden layer, a range (low, high), both included; sampled log-uniformly.
         depth: number of hidden layers, a range (low, high), both included; sampled uniformly; low >= 1.
         activations: sampled uniformly; of relu, tanh, gelu, silu.
@@ -44,7 +44,7 @@ class ImageMLP(Classification):
     2410
     """
 
-    dataset: str | ImageFiles = "digits"
+    dataset: str | DataSource = "digits"
     width: tuple[int, int] = (32, 32)
     depth: tuple[int, int] = (1, 1)
     activations: tuple[str, ...] = ("relu",)

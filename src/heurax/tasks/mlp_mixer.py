@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from heurax.tasks.datasets import ImageFiles
+from heurax.tasks.datasets import DataSource
 from heurax.tasks.network import Activate, NetworkClassifier
 from heurax.tasks.patches import check_patches, patches
 
@@ -20,7 +20,7 @@ class MLPMixer(NetworkClassifier):
     `x <- x + mlp(norm(x)^T)^T`, `x <- x + mlp(norm(x))`. Source: Tolstikhin et al. 2021, arXiv:2105.01601.
 
     Args:
-        dataset: the name of an image set in `heurax.tasks.DATASETS`, or files in a folder.
+        dataset: the name of an image set in `heurax.tasks.DATASETS`, files, or a stream of them.
         patch: side of a patch, a divisor of the images' sides.
         num_channels: of a patch; >= 1.
         hidden_size: units of the perceptrons over patches, half of those over channels; >= 1.
@@ -34,7 +34,7 @@ class MLPMixer(NetworkClassifier):
     2
     """
 
-    dataset: str | ImageFiles = "digits"
+    dataset: str | DataSource = "digits"
     patch: int = 2
     num_channels: int = 32
     hidden_size: int = 32

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from heurax.tasks.classification import check_at_least_one, check_sizes
-from heurax.tasks.datasets import ImageFiles
+from heurax.tasks.datasets import DataSource
 from heurax.tasks.network import Activate, NetworkClassifier
 
 __all__ = ["ResNet"]
@@ -23,7 +23,7 @@ class ResNet(NetworkClassifier):
     Departures from He et al. 2015, arXiv:1512.03385: that norm, one norm and one activation per block.
 
     Args:
-        dataset: the name of an image set in `heurax.tasks.DATASETS`, or files in a folder.
+        dataset: the name of an image set in `heurax.tasks.DATASETS`, files, or a stream of them.
         channels: of each stage.
         num_blocks: per stage; >= 1.
         activations: one is drawn; of relu, tanh, gelu, silu.
@@ -35,7 +35,7 @@ class ResNet(NetworkClassifier):
     2
     """
 
-    dataset: str | ImageFiles = "digits"
+    dataset: str | DataSource = "digits"
     channels: tuple[int, ...] = (16, 32)
     num_blocks: int = 1
     activations: tuple[str, ...] = ("relu",)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from heurax.tasks.classification import Classification, check_at_least_one, check_dataset
-from heurax.tasks.datasets import ImageFiles
+from heurax.tasks.datasets import DataSource
 
 __all__ = ["SoftmaxRegression", "SoftmaxRegressionTask"]
 
@@ -28,7 +28,7 @@ class SoftmaxRegression(Classification):
     data set of two classes this is logistic regression, with one weight vector more than it needs.
 
     Args:
-        dataset: a name in `heurax.tasks.DATASETS`, or files in a folder.
+        dataset: a name in `heurax.tasks.DATASETS`, files, or a stream of them.
         feature_scale: a range (low, high), both included; low > 0.
         batch_size: training examples per step, drawn with replacement; >= 1.
 
@@ -37,7 +37,7 @@ class SoftmaxRegression(Classification):
     (30, 2)
     """
 
-    dataset: str | ImageFiles = "digits"
+    dataset: str | DataSource = "digits"
     feature_scale: tuple[float, float] = (1.0, 1.0)
     batch_size: int = 128
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Key
 
 from heurax.tasks.base import Split
 from heurax.tasks.classification import check_at_least_one, check_dataset, check_sizes
-from heurax.tasks.datasets import ImageFiles, draw, first, load_dataset
+from heurax.tasks.datasets import DataSource, draw, first, load_dataset
 from heurax.tasks.network import Activate, NetworkFamily, NetworkTask
 
 __all__ = ["VariationalAutoEncoder", "VariationalBatch"]
@@ -34,7 +34,8 @@ class VariationalAutoEncoder(NetworkFamily):
     Source: Kingma and Welling 2013, arXiv:1312.6114.
 
     Args:
-        dataset: the name of an image set in `heurax.tasks.DATASETS`, or files in a folder; labels are not looked at.
+        dataset: the name of an image set in `heurax.tasks.DATASETS`, files, or a stream of them; labels are not
+            looked at.
         hidden_sizes: units of the encoder's hidden layers, the decoder's in reverse.
         latent_size: numbers in between; >= 1.
         activations: one is drawn; of relu, tanh, gelu, silu.
@@ -46,7 +47,7 @@ class VariationalAutoEncoder(NetworkFamily):
     (1, 2)
     """
 
-    dataset: str | ImageFiles = "digits"
+    dataset: str | DataSource = "digits"
     hidden_sizes: tuple[int, ...] = (32,)
     latent_size: int = 8
     activations: tuple[str, ...] = ("relu",)

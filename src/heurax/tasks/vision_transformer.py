@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from heurax.tasks.datasets import ImageFiles
+from heurax.tasks.datasets import DataSource
 from heurax.tasks.network import Activate, NetworkClassifier
 from heurax.tasks.patches import check_patches, patches
 from heurax.tasks.transformer import TransformerBlock, check_heads
@@ -21,7 +21,7 @@ class VisionTransformer(NetworkClassifier):
     Source: Dosovitskiy et al. 2020, arXiv:2010.11929. Departure: tokens are averaged, there is no class token.
 
     Args:
-        dataset: the name of an image set in `heurax.tasks.DATASETS`, or files in a folder.
+        dataset: the name of an image set in `heurax.tasks.DATASETS`, files, or a stream of them.
         patch: side of a patch, a divisor of the images' sides.
         num_channels: of a token; >= 1.
         num_heads: of attention, a divisor of `num_channels`.
@@ -36,7 +36,7 @@ class VisionTransformer(NetworkClassifier):
     2
     """
 
-    dataset: str | ImageFiles = "digits"
+    dataset: str | DataSource = "digits"
     patch: int = 2
     num_channels: int = 32
     num_heads: int = 2

@@ -14,7 +14,7 @@ from heurax.inner import InnerLoop
 from heurax.outer.base import Estimate, Estimator, Metrics
 from heurax.outer.perturbation import SigmaSchedule, sample_noise
 from heurax.outer.shaping import Shaping, shape_losses
-from heurax.outer.tasks_axis import mean_over_tasks, task_indices, task_keys
+from heurax.outer.tasks_axis import map_tasks, mean_over_tasks, task_indices, task_keys
 from heurax.outer.unroll import Objective, unroll
 
 __all__ = ["EvolutionaryEstimator", "Noise", "PairResult", "ScheduledState", "unroll_pair"]
@@ -125,11 +125,14 @@ class EvolutionaryEstimator(Estimator):
         """See `Estimator.estimate`."""
         keys = task_keys(key, self.num_tasks, axis_name)
         if self._constant:
-            pairs, state = jax.vmap(lambda state, key: self.run_pair(inner, theta, state, key, None))(state, keys)
+            pairs, state = map_tasks(lambda state, key: self.run_pair(inner, theta, state, key, None), state, keys)
         else:
             fractions = jax.vmap(self.sigma_schedule.fraction)(state.step)
-            pairs, inside = jax.vmap(lambda state, key, fraction: self.run_pair(inner, theta, state, key, fraction))(
-                state.pairs, keys, fractions
+            pairs, inside = map_tasks(
+                lambda state, key, fraction: self.run_pair(inner, theta, state, key, fraction),
+                state.pairs,
+                keys,
+                fractions,
             )
             state = ScheduledState(inside, state.step + 1)
         finite = jnp.all(jnp.isfinite(pairs.losses), axis=1)

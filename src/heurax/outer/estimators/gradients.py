@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from heurax.inner import InnerLoop
 from heurax.outer.base import Estimate, Estimator, Metrics
-from heurax.outer.tasks_axis import mean_over_tasks, task_indices, task_keys
+from heurax.outer.tasks_axis import map_tasks, mean_over_tasks, task_indices, task_keys
 from heurax.outer.trees import all_finite
 from heurax.outer.truncation import ConstantLength, Truncation
 from heurax.outer.unroll import Objective
@@ -66,7 +66,7 @@ class GradientEstimator(Estimator):
     ) -> tuple[Estimate, Any]:
         """See `Estimator.estimate`."""
         keys = task_keys(key, self.num_tasks, axis_name)
-        estimates, state = jax.vmap(lambda state, key: self.run_task(inner, theta, state, key))(state, keys)
+        estimates, state = map_tasks(lambda state, key: self.run_task(inner, theta, state, key), state, keys)
         return mean_over_tasks(estimates, axis_name), state
 
 

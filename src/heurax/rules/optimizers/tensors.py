@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.core
 import jax.numpy as jnp
 from jaxtyping import Array
 
@@ -73,6 +74,8 @@ def map_tensors(function: Callable[..., Any], params: Any, *trees: Any) -> Any:
         A tree of the structure of `params` with the results in the place of leaves.
     """
     rows = tensor_rows(params, params, *trees)
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(rows)):
+        function = jax.jit(function)  # tensors of equal shape are traced once
     groups: dict[Any, list[int]] = {}
     for i, row in enumerate(rows):
         groups.setdefault(i if row[0].size > STACKED_SIZE else _signature(row), []).append(i)

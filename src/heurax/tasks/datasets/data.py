@@ -1,5 +1,6 @@
 """What a data set is: NumPy arrays with a fixed split."""
 
+import abc
 import math
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from heurax.tasks.base import Split
 
-__all__ = ["ClassificationData", "split_examples"]
+__all__ = ["ClassificationData", "DataSource", "split_examples"]
 
 
 class ClassificationData(NamedTuple):
@@ -30,6 +31,18 @@ class ClassificationData(NamedTuple):
     def num_features(self) -> int:
         """Length of one input."""
         return self.inputs["train"].shape[1]
+
+
+class DataSource(abc.ABC):
+    """Where labelled data comes from, if not by a name in `DATASETS`; a frozen dataclass."""
+
+    @abc.abstractmethod
+    def load(self) -> ClassificationData:
+        """What lies on the device while a program runs.
+
+        Raises:
+            HeuraxError: something is missing, or is not what it should be.
+        """
 
 
 def split_examples(

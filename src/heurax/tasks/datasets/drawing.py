@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from heurax.tasks.base import Split
-from heurax.tasks.datasets.image_files import ImageFiles
+from heurax.tasks.datasets.data import DataSource
 from heurax.tasks.datasets.loading import load_dataset
 
 __all__ = ["MAX_EVALUATION", "draw", "draw_indices", "first"]
@@ -16,7 +16,7 @@ MAX_EVALUATION = 2048
 Examples = tuple[Float[Array, "batch features"], Int[Array, " batch"]]
 
 
-def draw(dataset: str | ImageFiles, key: Key[Array, ""], batch_size: int, split: Split) -> Examples:
+def draw(dataset: str | DataSource, key: Key[Array, ""], batch_size: int, split: Split) -> Examples:
     """Inputs and labels, drawn uniformly with replacement."""
     data = load_dataset(dataset)
     index = draw_indices(key, batch_size, len(data.labels[split]))
@@ -45,7 +45,7 @@ def draw_indices(key: Key[Array, ""], batch_size: int, num_examples: int) -> Int
     return (high * n_high + (middle >> 16) + (rest >> 16)).astype(jnp.int32)
 
 
-def first(dataset: str | ImageFiles, split: Split) -> Examples:
+def first(dataset: str | DataSource, split: Split) -> Examples:
     """Inputs and labels of a whole split, or of its first `MAX_EVALUATION` examples."""
     data = load_dataset(dataset)
     inputs, labels = (part[split][:MAX_EVALUATION] for part in (data.inputs, data.labels))

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from heurax.errors import HeuraxError
-from heurax.tasks.datasets.data import ClassificationData
+from heurax.tasks.datasets.data import ClassificationData, DataSource
 
 __all__ = ["ImageFiles", "read_idx"]
 
@@ -26,7 +26,7 @@ CIFAR_PIXELS = 32 * 32 * 3
 
 
 @dataclass(frozen=True)
-class ImageFiles:
+class ImageFiles(DataSource):
     """Images and labels in a folder on this machine.
 
     `idx` is the format of MNIST and Fashion-MNIST (`train-images-idx3-ubyte`, ..., gzipped or not); `cifar10` and

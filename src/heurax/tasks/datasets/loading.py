@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
-from heurax.tasks.datasets.data import ClassificationData
+from heurax.tasks.datasets.data import ClassificationData, DataSource
 from heurax.tasks.datasets.embedded import breast_cancer, digits, iris, photos, small_photos, wine
 from heurax.tasks.datasets.generated import gratings, letters
-from heurax.tasks.datasets.image_files import ImageFiles
 
 __all__ = ["DATASETS", "load_dataset"]
 
@@ -16,10 +15,10 @@ DATASETS: dict[str, Callable[[], ClassificationData]] = {
 breast_cancer, iris and wine are tables."""
 
 
-def load_dataset(dataset: str | ImageFiles) -> ClassificationData:
-    """A data set by its name in `DATASETS`, or from files.
+def load_dataset(dataset: str | DataSource) -> ClassificationData:
+    """A data set by its name in `DATASETS`, or from where it lies.
 
     >>> load_dataset("digits").image_shape
     (8, 8, 1)
     """
-    return dataset.load() if isinstance(dataset, ImageFiles) else DATASETS[dataset]()
+    return dataset.load() if isinstance(dataset, DataSource) else DATASETS[dataset]()
