@@ -176,7 +176,8 @@ def _unrolled(
     """`terms + rows^T channels` as elementwise operations, one array per output.
 
     Differentiated, it is a product of matrices: reverse mode would sum over the tensor once for each weight, and XLA
-    would compute the channels again for each of the sums.
+    would compute the channels again for each of the sums. The barrier around its transposed weights keeps XLA from
+    transposing the channels instead, and a split is transposed to one concatenation, where slices are to many sums.
     """
     inputs = [channel[c : c + 1] for channel in channels for c in range(len(channel))]
     return tuple(
@@ -188,8 +189,9 @@ def _unrolled(
 @_unrolled.defjvp
 def _unrolled_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
     def product(terms: Any, rows: Any, channels: Any) -> tuple[Array, ...]:
-        output = _sum([*terms, _product(rows, channels)])
-        return tuple(output[j : j + 1] for j in range(len(output)))
+        x = jnp.concatenate(channels)
+        output = _sum([*terms, jnp.tensordot(jax.lax.optimization_barrier(rows.T), x, axes=(1, 0))])
+        return tuple(jax.lax.split(output, (1,) * len(output)))
 
     return jax.jvp(product, primals, tangents)
 
@@ -217,7 +219,7 @@ def mlp(hidden: Channels, layers: Sequence[Layer], *, unroll: bool = True) -> Ch
 
 def unpack(channels: Channels) -> list[Float[Array, "..."]]:
     """One array per channel."""
-    return [x[c] for x in channels for c in range(len(x))]
+    return [part[0] for x in channels for part in jax.lax.split(x, (1,) * len(x))]
 
 
 def normalised_linear(
@@ -297,7 +299,7 @@ def _wide_mlp_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
             rows = jnp.concatenate([weight[starts[k] : starts[k] + len(channels[k])] for k in group])
             x = jnp.concatenate([channels[k] for k in group])
             if x.shape[1:] == shape:
-                terms.append(jnp.tensordot(x.reshape(len(x), -1), rows, axes=(0, 0)))
+                terms.append(jax.lax.optimization_barrier(x.reshape(len(x), -1).T) @ rows)
             else:
                 term = jnp.tensordot(x, rows, axes=(0, 0))
                 terms.append(jnp.broadcast_to(term, (*shape, term.shape[-1])).reshape(-1, term.shape[-1]))
@@ -306,7 +308,7 @@ def _wide_mlp_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
             product = _narrow_product if weight.shape[1] <= UNROLLED_WIDTH else jnp.matmul
             hidden = product(jax.nn.relu(hidden), weight) + _bias(bias, hidden)
         output = hidden.T.reshape(-1, *shape)
-        return tuple(output[k : k + 1] for k in range(len(output))) if len(output) <= UNROLLED_WIDTH else (output,)
+        return tuple(jax.lax.split(output, (1,) * len(output))) if len(output) <= UNROLLED_WIDTH else (output,)
 
     return jax.jvp(elements_first, primals, tangents)
 
