@@ -11,14 +11,28 @@ import pandas as pd
 from rich.console import Console
 
 from heurax.config import find_config, read_config
-from heurax.evaluation import LifetimesConfig, bootstrap_mean, live
+from heurax.evaluation import Interval, LifetimesConfig, bootstrap_mean, live
 from heurax.files import write_text
-from heurax.inner import PPO
+from heurax.inner import PPO, ActorTraining
 from heurax.runs.provenance import code_version, environment
 
-__all__ = ["COLORS", "Arm", "bands", "figure", "kept", "live_agents", "origin"]
+__all__ = [
+    "COLORS",
+    "HELD_OUT",
+    "Arm",
+    "bands",
+    "figure",
+    "kept",
+    "live_agents",
+    "on_levels",
+    "origin",
+    "ratio_of_means",
+    "without_last",
+]
 
 COLORS = ["#d1495b", "#00798c", "#edae49", "#30638e", "#6a994e"]
+HELD_OUT = 1_000_003
+"""The seed of everything random in an evaluation on levels; runs have small ones."""
 console = Console(stderr=True)
 
 
@@ -95,6 +109,46 @@ def live_agents(name: str, config: str, overrides: Iterable[str], version: str =
 
     slug = "".join(c if c.isalnum() else "_" for c in f"{name}-{type(inner.rule).__name__}").lower()
     return kept(AGENTS, slug, [text, version], make)
+
+
+def on_levels(
+    work: Path, name: str, inner: PPO | ActorTraining, num_seeds: int, per_seed: int, seed: int, version: str = ""
+) -> Arm:
+    """Lifetimes on levels of their own, as means over the levels of each seed.
+
+    The last point of each curve is the return of fresh episodes at the end. Arms of the same seed are paired: they have
+    the same levels and random numbers.
+
+    Args:
+        work: directory of arms.
+        name: of the arm.
+        inner: one lifetime.
+        num_seeds: rows of the arm.
+        per_seed: lifetimes that a row is the mean of.
+        seed: of everything random.
+        version: of what `inner` refers to and does not hold, such as an artifact.
+    """
+
+    def make() -> tuple[np.ndarray, np.ndarray, float]:
+        lifetimes = live(LifetimesConfig(inner, num_seeds=num_seeds * per_seed, seed=seed))
+        curves = np.concatenate([lifetimes.curves["episode_return"], -lifetimes.meta_loss[:, None]], axis=1)
+        steps = np.append(lifetimes.step, inner.num_steps) * inner.num_envs * inner.num_rollout_steps
+        return steps, curves.reshape(num_seeds, per_seed, -1).mean(axis=1), lifetimes.run_seconds
+
+    identity = [repr(inner), num_seeds, per_seed, version]
+    return kept(work, name, identity if seed == HELD_OUT else [*identity, seed], make)
+
+
+def without_last(arm: Arm) -> Arm:
+    """The curve of an arm of `on_levels`, without the returns of the fresh episodes."""
+    return arm._replace(env_step=arm.env_step[:-1], returns=arm.returns[:, :-1])
+
+
+def ratio_of_means(ours: np.ndarray, theirs: np.ndarray, num_resamples: int = 10_000) -> Interval:
+    """The ratio of two means over paired seeds, and its 95% percentile interval when seeds are resampled together."""
+    rows = np.random.default_rng(0).integers(ours.size, size=(num_resamples, ours.size))
+    low, high = np.quantile(ours[rows].mean(axis=1) / theirs[rows].mean(axis=1), [0.025, 0.975])
+    return Interval(float(ours.mean() / theirs.mean()), float(low), float(high))
 
 
 def bands(arm: Arm, /, **columns: Any) -> pd.DataFrame:

@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scripts.reproduce.arms import Arm, bands, console, figure, kept, live_agents, origin
+from scripts.reproduce.arms import HELD_OUT, Arm, bands, console, figure, live_agents, on_levels, origin, without_last
 
 import heurax
 from heurax.analysis import drift_figure, fit_drift, published_drifts
 from heurax.artifacts import PretrainedDrift
 from heurax.config import read_config
 from heurax.envs import GridWorld
-from heurax.evaluation import LifetimesConfig, bootstrap_mean, live
+from heurax.evaluation import bootstrap_mean
 from heurax.files import write_text
 from heurax.inner import PPO, TabularNetwork
 from heurax.rules import DPO, Drift, NoDrift, PPOClip
@@ -33,8 +33,6 @@ from heurax.runs import TrainConfig, split_cpu
 
 LEARNED = "LPO, learned"
 NUM_SEEDS, LEVELS_PER_SEED = 20, 64
-HELD_OUT = 1_000_003
-"""The seed of everything random in the evaluation; runs have small ones."""
 TRANSFER: dict[str, tuple[str, tuple[str, ...]]] = {
     "CartPole": ("agents/cartpole", ("--inner.num_steps=488",)),
     "Acrobot": ("agents/acrobot", ("--inner.num_steps=488",)),
@@ -64,21 +62,6 @@ def grid_worlds(inner: PPO) -> dict[str, PPO]:
         "four times as long": dataclasses.replace(inner, num_steps=4 * inner.num_steps),
         "medium levels": on("medium", 4 * inner.num_steps, 250),
     }
-
-
-def on_levels(work: Path, name: str, inner: PPO, num_seeds: int, per_seed: int, version: str) -> Arm:
-    """Lifetimes on levels of their own, as means over the levels of each seed.
-
-    The last point of each curve is the return of fresh episodes at the end.
-    """
-
-    def make() -> tuple[np.ndarray, np.ndarray, float]:
-        lifetimes = live(LifetimesConfig(inner, num_seeds=num_seeds * per_seed, seed=HELD_OUT))
-        curves = np.concatenate([lifetimes.curves["episode_return"], -lifetimes.meta_loss[:, None]], axis=1)
-        steps = np.append(lifetimes.step, inner.num_steps) * inner.num_envs * inner.num_rollout_steps
-        return steps, curves.reshape(num_seeds, per_seed, -1).mean(axis=1), lifetimes.run_seconds
-
-    return kept(work, name, [repr(inner), num_seeds, per_seed, version], make)
 
 
 def compare(scores: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -128,8 +111,8 @@ def main() -> None:
         for name, rule in drifts(str(run)).items():
             slug = f"{task}-{name}".replace(" ", "_").replace(",", "")
             version = theta if name == LEARNED else ""
-            arm = on_levels(work, slug, dataclasses.replace(problem, rule=rule), num_seeds, per_seed, version)
-            arms[task, name] = arm._replace(env_step=arm.env_step[:-1], returns=arm.returns[:, :-1])
+            arm = on_levels(work, slug, dataclasses.replace(problem, rule=rule), num_seeds, per_seed, HELD_OUT, version)
+            arms[task, name] = without_last(arm)
             scores[name] = arm.returns[:, -1]
         conclude(task, scores)
     for task, (agent, overrides) in list(TRANSFER.items())[: 1 if short else None]:

@@ -167,9 +167,12 @@ class ActorTraining(InnerLoop):
         return jax.vmap(jax.vmap(one))(observation)  # pyright: ignore[reportReturnType] # flax's type has mutables
 
     def init(self, theta: Any, key: Key[Array, ""]) -> ActorState:
-        """Sample a level and a length, begin the episodes, initialise the agent, its optimizer and the rule."""
-        key_level, key_reset, key_params, key_critic, key_length = jax.random.split(key, 5)
-        level = self.env.sample(key_level)
+        """Sample a level, and begin a lifetime on it."""
+        return self.begin(theta, self.env.sample(jax.random.split(key, 5)[0]), key)
+
+    def begin(self, theta: Any, level: Any, key: Key[Array, ""]) -> ActorState:
+        """Sample a length, begin the episodes on a level, initialise the agent, its optimizer and the rule."""
+        _, key_reset, key_params, key_critic, key_length = jax.random.split(key, 5)
         params = self.network.learner().init(key_params, jnp.zeros(self.env.observation_shape, jnp.float32))["params"]
         return ActorState(
             level=level,

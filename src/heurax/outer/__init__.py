@@ -19,9 +19,11 @@ from heurax.outer.estimators import (
 )
 from heurax.outer.evolution import Evolution, EvolutionState, strategies
 from heurax.outer.families import Family, RandomFamilies
+from heurax.outer.level_replay import LevelBuffer, LevelReplay
 from heurax.outer.mixture import Mixture, MixtureState
 from heurax.outer.optimizer import OuterOptimizer
 from heurax.outer.perturbation import SigmaSchedule
+from heurax.outer.regret_curriculum import RegretCurriculum, RegretCurriculumState
 from heurax.outer.truncation import ConstantLength, CurriculumLength, LogUniformLength, NeverEnding, Truncation
 
 __all__ = [
@@ -44,6 +46,8 @@ __all__ = [
     "FullES",
     "FullGradient",
     "GuidedES",
+    "LevelBuffer",
+    "LevelReplay",
     "LogUniformLength",
     "MixedSteps",
     "Mixture",
@@ -54,6 +58,8 @@ __all__ = [
     "OuterOptimizer",
     "PersistentES",
     "RandomFamilies",
+    "RegretCurriculum",
+    "RegretCurriculumState",
     "Replay",
     "SigmaSchedule",
     "TruncatedES",
@@ -82,7 +88,9 @@ ESTIMATORS: dict[str, type[Estimator]] = {
 }
 """Estimators by name."""
 
-OUTER_LOOPS: dict[str, type[OuterLoop]] = {loop.__name__: loop for loop in (Descent, Evolution, Mixture)}
+OUTER_LOOPS: dict[str, type[OuterLoop]] = {
+    loop.__name__: loop for loop in (Descent, Evolution, Mixture, RegretCurriculum)
+}
 """Outer loops by name."""
 
 TRUNCATIONS: dict[str, type[Truncation]] = {

@@ -25,6 +25,10 @@ def test_optax_optimizer_is_the_optax_optimizer():
     ("make", "message"),
     [
         (lambda: OptaxOptimizer("adamx"), "name must be an optimizer of optax"),
+        (
+            lambda: OptaxOptimizer("sgd", options={"eps_root": 1e-16}),
+            r"options must be arguments of optax.sgd, momentum, nesterov, .*; got 'eps_root'",
+        ),
         (lambda: OptaxOptimizer(learning_rate=0.0), "learning_rate must be > 0, got 0.0"),
         (lambda: LearnableSGD(learning_rate=-1.0), "learning_rate must be > 0, got -1.0"),
         (lambda: LearnableMomentum(momentum=1.0), r"momentum must be in \[0, 1\), got 1.0"),

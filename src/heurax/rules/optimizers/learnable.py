@@ -1,5 +1,6 @@
 """Hand-designed optimizers whose hyper-parameters are the meta-parameters: the smallest targets of meta-training."""
 
+import inspect
 import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -163,6 +164,12 @@ class OptaxOptimizer(LearnedOptimizer):
         if not callable(getattr(optax, self.name, None)):
             raise ValueError(f"name must be an optimizer of optax such as sgd, adam or adamw, got {self.name!r}")
         _check_positive(self, "learning_rate")
+        accepted = list(inspect.signature(getattr(optax, self.name)).parameters)
+        for option in self.options:
+            if option not in accepted:
+                raise ValueError(
+                    f"options must be arguments of optax.{self.name}, {', '.join(accepted[1:])}; got {option!r}"
+                )
 
     def init(self, key: Key[Array, ""]) -> dict[str, Float[Array, ""]]:
         """The logarithm of the learning rate."""
