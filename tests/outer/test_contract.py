@@ -44,7 +44,7 @@ ESTIMATOR_EXAMPLES = {
     "ESSingle": ESSingle(4, window=2, rank=1),
     "ForwardGradient": ForwardGradient(4, window=2, num_directions=2),
     "FullES": FullES(4, shaping="z_score", sigma_schedule=SCHEDULED),
-    "FullGradient": FullGradient(4, remat=2),
+    "FullGradient": FullGradient(4, remat=2, adam_per_task=True),
     "GuidedES": GuidedES(4, window=4, num_guides=2, sigma_schedule=SCHEDULED),
     "MixedSteps": MixedSteps(4, window=2),
     "NoiseReuseES": NoiseReuseES(4, window=2, reuse=4, truncation=LogUniformLength(2), sigma_schedule=SCHEDULED),

@@ -6,6 +6,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from heurax.inner import InfluenceBalancing, SupervisedTraining
@@ -19,6 +20,7 @@ from heurax.outer import (
     PersistentES,
     TruncatedGradient,
 )
+from heurax.outer.tasks_axis import task_keys
 from heurax.outer.unroll import unroll
 from heurax.tasks import ImageMLP, Quadratic, TaskFamily
 from problems import TinyOptimizer, small_training
@@ -92,6 +94,37 @@ def test_forward_gradient_is_unbiased_on_a_learned_optimizer_and_truncation_is_g
     np.testing.assert_array_less(np.abs(forward.mean(0) - exact.mean(0)), 4 * error)
     # The loss falls at the horizon for what was done at its beginning; a short window sees a part of that.
     assert np.linalg.norm(greedy.mean(0)) < 0.8 * np.linalg.norm(exact.mean(0))
+
+
+def test_with_an_adam_per_task_directions_are_averaged():
+    """Against `optax.scale_by_adam` on every task's own gradients."""
+    inner = small_training(8)
+    theta = inner.rule.init(jax.random.key(0))
+    plain = TruncatedGradient(3, window=2)
+    estimator = dataclasses.replace(plain, adam_per_task=True)
+    key = jax.random.key(3)
+
+    @jax.jit
+    def own_gradients(tasks, key):
+        run = jax.vmap(lambda task, key: plain.run_task(inner, theta, task, key))
+        estimates, tasks = run(tasks, task_keys(key, 3, None))
+        return estimates.gradient, tasks
+
+    estimate = jax.jit(lambda state, key: estimator.estimate(inner, theta, state, key))
+    state, tasks = estimator.init(inner, theta, key), plain.init(inner, theta, key)
+    adams = [optax.scale_by_adam().init(theta) for _ in range(3)]
+    for step in range(3):
+        key = jax.random.fold_in(key, step)
+        estimated, state = estimate(state, key)
+        gradients, tasks = own_gradients(tasks, key)
+        directions = []
+        for k in range(3):
+            own = jax.tree.map(lambda g, k=k: g[k], gradients)
+            with jax.numpy_dtype_promotion("standard"):
+                direction, adams[k] = optax.scale_by_adam().update(own, adams[k])
+            directions.append(direction)
+        expected = jax.tree.map(lambda *parts: sum(parts) / 3, *directions)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4), estimated.gradient, expected)
 
 
 def test_bootstrapping_one_step_ahead_is_the_meta_gradient():

@@ -91,6 +91,8 @@ class RegretCurriculum(OuterLoop):
 
     def __post_init__(self) -> None:
         _ = self.descent  # raises if they do not fit together
+        if self.estimator.adam_per_task:
+            raise ValueError("estimator.adam_per_task must be false under RegretCurriculum, whose tasks change agents")
         if not isinstance(self.estimator.truncation, ConstantLength):
             raise ValueError(
                 f"truncation must be ConstantLength, got {type(self.estimator.truncation).__name__}; lifetimes of many "

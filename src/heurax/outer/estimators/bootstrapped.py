@@ -39,6 +39,8 @@ class Bootstrapped(WindowGradient):
         truncation: how long lifetimes are.
         target_steps: L, steps from `x_K` to the target; >= 1.
         target_rate: alpha, learning rate of the last of them; > 0.
+
+    Further options: see `GradientEstimator`.
     """
 
     objective: Literal["final"] = "final"

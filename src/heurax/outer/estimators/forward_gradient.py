@@ -27,6 +27,8 @@ class ForwardGradientState:
         tangents: derivatives of the floating-point leaves of the lifetime.
         directions: vectors in the space of theta; None where they are its axes.
         clock: of the lifetime.
+
+    Further options: see `GradientEstimator`.
     """
 
     lifetime: Any

@@ -29,6 +29,8 @@ class FullGradient(GradientEstimator):
         objective: `mean` of the step losses over the lifetime, or `final`: the inner loop's meta-loss at its end.
         remat: length of the blocks of inner steps that the backward pass computes again; divides the horizon. Null
             computes nothing again.
+
+    Further options: see `GradientEstimator`.
     """
 
     remat: int | None = None

@@ -1,12 +1,14 @@
 """What meta-gradient estimators share: one gradient per task, and an average that divergence cannot poison."""
 
 import abc
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from flax import struct
 from jaxtyping import Array, Float, Int, Key
 
@@ -17,7 +19,7 @@ from heurax.outer.trees import all_finite
 from heurax.outer.truncation import ConstantLength, Truncation
 from heurax.outer.unroll import Objective
 
-__all__ = ["GradientEstimator", "WindowGradient", "WindowState", "estimate_or_zero"]
+__all__ = ["AdamPerTaskState", "GradientEstimator", "WindowGradient", "WindowState", "estimate_or_zero"]
 
 
 @struct.dataclass
@@ -28,6 +30,14 @@ class WindowState:
     clock: Any
 
 
+@struct.dataclass
+class AdamPerTaskState:
+    """The state of an estimator with an Adam for every task: its tasks', and that of their Adams."""
+
+    tasks: Any
+    adam: Any
+
+
 @dataclass(frozen=True)
 class GradientEstimator(Estimator):
     """The mean over tasks of gradients that are computed task by task.
@@ -35,13 +45,19 @@ class GradientEstimator(Estimator):
     A subclass says what one task keeps (`init_task`) and what it estimates (`run_task`), written for one task. A task
     whose gradient is not finite contributes zero, and `metrics["nonfinite"]` is the share of such tasks.
 
+    With `adam_per_task`, the mean is over Adam's directions, of an Adam for each task: tasks whose gradients differ in
+    size then count alike, and the outer optimizer can be plain descent. It takes two copies of `theta` per task.
+    Source: Oh et al. 2025 (DiscoRL), *Discovering state-of-the-art reinforcement learning algorithms*, methods.
+
     Args:
         num_tasks: tasks in parallel; >= 1.
         objective: what lifetimes or windows are judged by.
+        adam_per_task: whether each task's gradients go through an Adam of its own before they are averaged.
     """
 
     num_tasks: int = 8
     objective: Objective = "mean"
+    adam_per_task: bool = dataclasses.field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.num_tasks < 1:
@@ -59,15 +75,24 @@ class GradientEstimator(Estimator):
         """See `Estimator.init`."""
         keys = task_keys(key, self.num_tasks, axis_name)
         indices = task_indices(self.num_tasks, axis_name)
-        return jax.vmap(lambda key, index: self.init_task(inner, theta, key, index))(keys, indices)
+        tasks = jax.vmap(lambda key, index: self.init_task(inner, theta, key, index))(keys, indices)
+        if not self.adam_per_task:
+            return tasks
+        return AdamPerTaskState(tasks, jax.vmap(lambda _: optax.scale_by_adam().init(theta))(indices))
 
     def estimate(
         self, inner: InnerLoop, theta: Any, state: Any, key: Key[Array, ""], axis_name: str | None = None
     ) -> tuple[Estimate, Any]:
         """See `Estimator.estimate`."""
         keys = task_keys(key, self.num_tasks, axis_name)
-        estimates, state = map_tasks(lambda state, key: self.run_task(inner, theta, state, key), state, keys)
-        return mean_over_tasks(estimates, axis_name), state
+        tasks = state.tasks if self.adam_per_task else state
+        estimates, tasks = map_tasks(lambda state, key: self.run_task(inner, theta, state, key), tasks, keys)
+        if not self.adam_per_task:
+            return mean_over_tasks(estimates, axis_name), tasks
+        with jax.numpy_dtype_promotion("standard"):  # optax raises decays to an integer power
+            directions, adam = jax.vmap(optax.scale_by_adam().update)(estimates.gradient, state.adam)
+        estimates = estimates._replace(gradient=directions)
+        return mean_over_tasks(estimates, axis_name), AdamPerTaskState(tasks, adam)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ class MixedSteps(WindowGradient):
         objective: only `final`: every `g_n` is of the inner loop's meta-loss, each on randomness of its own.
         truncation: how long lifetimes are.
         decay: b; in [0, 1].
+
+    Further options: see `GradientEstimator`.
     """
 
     objective: Literal["final"] = "final"

@@ -30,6 +30,8 @@ class Replay(GradientEstimator):
         num_tasks: tasks in parallel; >= 1.
         objective: `mean` of the step losses over the lifetime, or `final`: the inner loop's meta-loss at its end.
         arity: children per node of the tree; >= 2. Few children save memory, many save time.
+
+    Further options: see `GradientEstimator`.
     """
 
     arity: int = 4

@@ -33,6 +33,8 @@ class TruncatedGradient(WindowGradient):
         truncation: how long lifetimes are.
         remat: length of the blocks of inner steps that the backward pass computes again; divides the window. Null
             computes nothing again.
+
+    Further options: see `GradientEstimator`.
     """
 
     remat: int | None = None
