@@ -57,17 +57,22 @@ class Arm(NamedTuple):
         return self.returns[:, -max(self.returns.shape[1] // 10, 1) :].mean(axis=1)
 
 
+ARMS = Path("results/arms")
+"""Arms that took long and come with the repository, as `kept` wrote them; they are not lived again."""
+
+
 def kept(work: Path, name: str, identity: Any, make: Callable[[], tuple[np.ndarray, np.ndarray, float]]) -> Arm:
     """An arm from disk if it is there and was made in the same way, or else made and kept.
 
     Args:
-        work: directory of arms.
+        work: directory of arms, beside `results/arms`.
         name: of the arm.
         identity: JSON that says how it is made.
         make: returns environment steps, returns and seconds.
     """
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
-    path = work / f"{name}-{digest}.json"
+    file = f"{name}-{digest}.json"
+    path = ARMS / file if (ARMS / file).is_file() else work / file
     if not path.is_file():
         with console.status(name):
             env_step, returns, seconds = make()
