@@ -11,7 +11,8 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 __all__ = ["LevelBuffer", "LevelReplay"]
 
-UNSCORED = -1
+EMPTY = -1
+"""The number of a slot without a level."""
 
 
 @struct.dataclass
@@ -85,7 +86,7 @@ class LevelReplay:
         """An empty buffer for levels like `example`, of which only shapes and dtypes count."""
         return LevelBuffer(
             level=jax.tree.map(lambda x: jnp.zeros((self.size, *x.shape), x.dtype), example),
-            number=jnp.full((self.size,), UNSCORED, jnp.int32),
+            number=jnp.full((self.size,), EMPTY, jnp.int32),
             score=jnp.zeros((self.size,), jnp.float32),
             drawn_at=jnp.zeros((self.size,), jnp.int32),
             num_drawn=jnp.zeros([], jnp.int32),

@@ -27,8 +27,6 @@ class ForwardGradientState:
         tangents: derivatives of the floating-point leaves of the lifetime.
         directions: vectors in the space of theta; None where they are its axes.
         clock: of the lifetime.
-
-    Further options: see `GradientEstimator`.
     """
 
     lifetime: Any
@@ -56,6 +54,8 @@ class ForwardGradient(GradientEstimator):
         objective: `mean` of the step losses over the window, or `final`: the inner loop's meta-loss at its end.
         truncation: how long lifetimes are.
         num_directions: random directions per task; >= 1, or null for the axes.
+
+    Further options: see `GradientEstimator`.
     """
 
     window: int = 20
