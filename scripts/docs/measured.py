@@ -148,13 +148,17 @@ def _disco(name: str) -> Iterator[str]:
             task,
             _interval(arms[arm]["final_return"]),
             _interval(arms[arm]["mean_return_over_training"]),
-            ", ".join(map(str, arms[arm][f"update_that_passes_{record['pass_line']}"])),
+            ", ".join(map(str, arms[arm].get(f"update_that_passes_{record['pass_line']}", ()))) or "-",
         )
         for task, arms in record["tasks"].items()
     ]
     header = ("task", "final return", "mean return over training", f"updates to pass {record['pass_line']}, by seed")
     title = "The released Disco103 weights" if name == "Disco" else "As tuned baseline of Disco103"
-    yield _origin(f"**{title}** (`{record['origin']['command']}`).", "disco_catch") + "\n\n" + _table(header, rows)
+    yield (
+        _origin(f"**{title}** (`bash scripts/reproduce/disco_catch.sh`).", "disco_catch")
+        + "\n\n"
+        + _table(header, rows)
+    )
 
 
 def _estimator(name: str) -> Iterator[str]:

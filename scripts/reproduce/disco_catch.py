@@ -5,8 +5,8 @@
 Both arms have the same agent, rollouts and optimizer. The actor-critic's learning rate and entropy bonus are the best
 of a grid by mean return over training, on seeds of their own; Disco's learning rate is that of the reference run. Seeds
 are kept in `runs/reproduce/disco_catch`; run again to go on. Writes `results/disco_catch/`: `disco_catch.json` with
-every figure, `curves.csv`, `disco_catch.png`. `--short` writes a miniature to `runs/reproduce/disco_catch-short/`, with
-a small random rule where the weights are not at hand.
+every figure, `curves.csv`, `disco_catch.png`; environments that are not in `--tasks` stay there as they are. `--short`
+writes a miniature to `runs/reproduce/disco_catch-short/`, with a small random rule where the weights are not at hand.
 """
 
 import argparse
@@ -143,11 +143,20 @@ def main() -> None:
             if task == "Catch":
                 summary[task][name]["update_that_passes_0.9"] = update_that_passes(arm.returns)
             console.print(f"{task}, {name}: {arm.final.round(3).tolist()}", highlight=False)
+        command = f"bash scripts/reproduce/disco_catch.sh --tasks {task}"
+        summary[task]["origin"] = origin(command, [arm for (of, _), arm in arms.items() if of == task])
 
     curves = pd.concat(
         [bands(thinned(arm), task=task, arm=name) for (task, name), arm in arms.items()], ignore_index=True
     )
     out.mkdir(parents=True, exist_ok=True)
+    if (out / "disco_catch.json").is_file():
+        recorded = json.loads((out / "disco_catch.json").read_text())
+        if recorded["weights_sha256"] == version:
+            summary = {task: summary.get(task, recorded["tasks"].get(task)) for task in TASKS}
+            summary = {task: found for task, found in summary.items() if found}
+            others = pd.read_csv(out / "curves.csv")
+            curves = pd.concat([others[~others["task"].isin(options.tasks)], curves], ignore_index=True)
     write_text(out / "curves.csv", curves.to_csv(index=False, float_format="%.5g"))
     title = f"One loop, two objectives, {len(seeds)} seeds;\nbands: 95% bootstrap intervals of the mean"
     figure(curves, title, columns=max(len(summary), 2)).savefig(out / "disco_catch.png", dpi=120)
@@ -158,7 +167,6 @@ def main() -> None:
         "window": WINDOW,
         "weights_sha256": version,
         "tasks": summary,
-        "origin": origin(f"bash scripts/reproduce/disco_catch.sh --tasks {' '.join(summary)}", arms.values()),
     }
     write_text(out / "disco_catch.json", json.dumps(described, indent=2) + "\n")
 

@@ -97,7 +97,7 @@ class PPO(InnerLoop):
         value_clip: how far a value may move from the old one before its loss ends, as the ratio in PPO; > 0, or None.
         max_gradient_norm: to which gradients are clipped; > 0. `.inf` does not clip.
         drift: the fixed drift, where the rule is not one. Its `theta` is that of its `init`.
-        optimizer: the fixed optimizer, where the rule is not one. Likewise. A config that names the class of the default
+        optimizer: the fixed optimizer, where the rule is not one. Likewise. A config that names the default's class
             keeps what it does not set of it, here the linear schedule.
         network: of the agent.
         policy: of the agent; None takes the one that fits the action space.

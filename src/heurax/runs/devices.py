@@ -133,7 +133,7 @@ class Advance:
 
 @contextlib.contextmanager
 def _uncollected() -> Iterator[None]:
-    """Without the garbage collector, which takes a third of the time of a trace, as it goes through all that is made."""
+    """Without the garbage collector, which goes through all that a trace makes and takes a third of its time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
