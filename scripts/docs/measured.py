@@ -18,7 +18,18 @@ def measured(name: str) -> str:
     Args:
         name: of its class.
     """
-    tables = (_cost, _coordinate_check, _drift, _dpo_against_ppo, _disco, _estimator, _ppo, _ppo_speed, _augmentation)
+    tables = (
+        _cost,
+        _coordinate_check,
+        _drift,
+        _dpo_against_ppo,
+        _disco,
+        _lpg,
+        _estimator,
+        _ppo,
+        _ppo_speed,
+        _augmentation,
+    )
     return "\n\n".join(text for table in tables for text in table(name)) or NOTHING
 
 
@@ -159,6 +170,21 @@ def _disco(name: str) -> Iterator[str]:
         + "\n\n"
         + _table(header, rows)
     )
+
+
+def _lpg(name: str) -> Iterator[str]:
+    """Objectives that were meta-trained here, against a tuned actor-critic."""
+    if name != "LPG":
+        return
+    record = _read("lpg_small")
+    rows = [(arm, _interval(score)) for arm, score in record["final_return"].items()]
+    training = record["training"]
+    text = (
+        f"**Meta-trained by meta-gradients** in {training['outer_steps']:,} meta-steps on small grid worlds "
+        f"(`bash scripts/reproduce/lpg_small.sh`): the final return of agents on {record['seeds']} x "
+        f"{record['levels_per_seed']} held-out levels; its share of tuned A2C's is {_interval(record['ratio'])}."
+    )
+    yield _origin(text, "lpg_small") + "\n\n" + _table(("agents learn by", "final return"), rows)
 
 
 def _estimator(name: str) -> Iterator[str]:
