@@ -7,8 +7,8 @@
 from the paper that makes its comparison affordable here. Judged are returns of fresh episodes at the end of training,
 at horizons in the range of meta-training and beyond it, on 10 seeds of 32 levels each, paired: the same levels and
 random numbers for all rules. Schedules are the policy's entropy and the size of updates against progress n / N. Writes
-`results/ta_lpg/`: `ta_lpg.json` with every figure, `finals.csv`, `schedules.csv`, `ta_lpg.png`. `--short` writes a miniature beside the
-runs.
+`results/ta_lpg/`: `ta_lpg.json` with every figure, `finals.csv`, `schedules.csv`, `ta_lpg.png`. `--short` writes a
+miniature beside the runs.
 """
 
 import argparse
