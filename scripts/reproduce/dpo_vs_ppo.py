@@ -41,7 +41,7 @@ TASKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "MinAtar Breakout": ("agents/minatar_breakout", MINATAR),
     "MinAtar SpaceInvaders": ("agents/minatar_breakout", (*MINATAR, "--inner.env.name=SpaceInvaders-MinAtar")),
     "brax hopper": ("agents/brax_hopper", BRAX),
-    "brax reacher": ("agents/brax_hopper", (*BRAX, "--inner.env.name=reacher")),
+    "brax reacher": ("agents/brax_hopper", (*BRAX, "--inner.env.name=reacher", "--inner.env.episode_length=50")),
     "brax inverted_double_pendulum": ("agents/brax_hopper", (*BRAX, "--inner.env.name=inverted_double_pendulum")),
 }
 """By name: a config, and what is overridden in it: 250,000 to 1,000,000 environment steps."""
