@@ -17,8 +17,9 @@
 # discovered: a network reads what the agent did, backwards, and emits where the policy and a prediction without given
 # meaning should go. What makes such a network good is how well agents learn by it.
 #
-# Here are four such stories from saved results, each of which two CPU cores repeat: meta-gradients, a curriculum,
-# evolution with an eye on the clock, and the rule that DeepMind released.
+# Here are two such networks, from saved results: one that was found on two CPU cores in half an hour
+# (`scripts/reproduce/lpg_small.sh`), and the one that DeepMind found on many games and released
+# (`scripts/reproduce/disco_catch.sh`).
 
 # %%
 import json
@@ -71,8 +72,8 @@ left.plot(training.step, training.episode_return, ".", color="0.75", ms=3)
 left.plot(training.step, training.episode_return.rolling(10, min_periods=3).mean(), color="#d1495b")
 plain(left, xlabel="meta-step", ylabel="return over the agents' lives")
 banded(right, curves, "arm", "env_step")
-plain(right, xlabel="environment steps", ylabel="return on held-out levels")
 right.legend(frameon=False, fontsize=8)
+plain(right, xlabel="environment steps", ylabel="return on held-out levels")
 
 # %%
 lpg = record("lpg_small")
@@ -103,3 +104,27 @@ figure, axes = plt.subplots(figsize=(5, 2.8), layout="constrained")
 axes.plot(returns.T, color="#00798c", alpha=0.25, lw=0.8)
 axes.plot(jnp.mean(returns, axis=0), color="#00798c", lw=2)
 plain(axes, xlabel="update", ylabel="return")
+
+# %% [markdown]
+# ## The rule that was released
+#
+# Disco103 (Oh et al. 2025) was found on 103 environments. Here it trains small agents from scratch on three that have
+# little in common with those; beside it a one-step actor-critic, with the best of six settings on each. `heurax import
+# disco_103.npz disco_103 --rule Disco` makes the artifact from the released file.
+
+# %%
+disco, curves = record("disco_catch"), table("disco_catch", "curves")
+tasks = list(disco["tasks"])
+figure, panels = plt.subplots(1, len(tasks), figsize=(3.4 * len(tasks), 3), layout="constrained", squeeze=False)
+for axes, task in zip(panels.flat, tasks, strict=True):
+    banded(axes, curves[curves.task == task], "arm", "env_step")
+    axes.legend(frameon=False, fontsize=8)
+    axes.locator_params(axis="x", nbins=3)
+    plain(axes, title=task, xlabel="environment steps", ylabel="return")
+
+# %%
+finals = {
+    arm: {task: disco["tasks"][task][arm]["final_return"]["mean"] for task in tasks}
+    for arm in ("Disco103", "tuned actor-critic")
+}
+pd.DataFrame(finals).round(2)

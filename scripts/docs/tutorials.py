@@ -15,7 +15,16 @@ __all__ = ["tutorial_pages", "tutorials_nav"]
 
 FOLDER = "tutorials"
 SOURCES = Path(__file__).resolve().parents[2] / "notebooks"
-ORDER = ("quickstart", "own_rule", "own_task", "estimators", "sweep", "flax_training", "discovered_drifts")
+ORDER = (
+    "quickstart",
+    "own_rule",
+    "own_task",
+    "estimators",
+    "sweep",
+    "flax_training",
+    "discovered_drifts",
+    "discovered_objectives",
+)
 """The order in which to read them; others follow."""
 
 
