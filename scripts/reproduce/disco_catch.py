@@ -156,7 +156,7 @@ def main() -> None:
             summary = {task: summary.get(task, recorded["tasks"].get(task)) for task in TASKS}
             summary = {task: found for task, found in summary.items() if found}
             others = pd.read_csv(out / "curves.csv")
-            curves = pd.concat([others[~others["task"].isin(options.tasks)], curves], ignore_index=True)
+            curves = pd.concat([pd.DataFrame(others[~others["task"].isin(options.tasks)]), curves], ignore_index=True)
     write_text(out / "curves.csv", curves.to_csv(index=False, float_format="%.5g"))
     title = f"One loop, two objectives, {len(seeds)} seeds;\nbands: 95% bootstrap intervals of the mean"
     figure(curves, title, columns=max(len(summary), 2)).savefig(out / "disco_catch.png", dpi=120)
