@@ -25,6 +25,7 @@ def measured(name: str) -> str:
         _dpo_against_ppo,
         _disco,
         _lpg,
+        _curriculum,
         _estimator,
         _ppo,
         _ppo_speed,
@@ -185,6 +186,29 @@ def _lpg(name: str) -> Iterator[str]:
         f"{record['levels_per_seed']} held-out levels; its share of tuned A2C's is {_interval(record['ratio'])}."
     )
     yield _origin(text, "lpg_small") + "\n\n" + _table(("agents learn by", "final return"), rows)
+
+
+def _curriculum(name: str) -> Iterator[str]:
+    """Levels by regret against levels drawn evenly."""
+    if name != "RegretCurriculum":
+        return
+    record = _read("groove_small")
+    rows = [
+        (
+            levels,
+            *(_interval(score) for score in result["final_return"].values()),
+            _interval(result["regret_minus_even"], "+"),
+        )
+        for levels, result in record["results"].items()
+    ]
+    header = ("held-out levels", *next(iter(record["results"].values()))["final_return"], "difference")
+    pairs = len(record["pairs"])
+    text = (
+        f"**Against even levels**, {pairs} {'pair' if pairs == 1 else 'pairs'} of runs of `LPG` with as many meta-steps "
+        f"(`bash scripts/reproduce/groove_small.sh`): the final return of agents on {record['seeds']} x "
+        f"{record['levels_per_seed']} levels. Intervals are over levels, not over runs."
+    )
+    yield _origin(text, "groove_small") + "\n\n" + _table(header, rows)
 
 
 def _estimator(name: str) -> Iterator[str]:
