@@ -27,6 +27,7 @@ __all__ = [
     "on_levels",
     "origin",
     "ratio_of_means",
+    "theta_of",
     "without_last",
 ]
 
@@ -142,6 +143,11 @@ def on_levels(
 
     identity = [repr(inner), num_seeds, per_seed, version]
     return kept(work, name, identity if seed == HELD_OUT else [*identity, seed], make)
+
+
+def theta_of(artifact: Path) -> str:
+    """What tells the meta-parameters of an artifact from others: the version of arms that live by it."""
+    return hashlib.sha256((artifact / "theta.safetensors").read_bytes()).hexdigest()
 
 
 def without_last(arm: Arm) -> Arm:

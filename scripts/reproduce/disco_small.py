@@ -10,7 +10,6 @@ is the mean return over the last tenth of training. Writes `results/disco_small/
 
 import argparse
 import dataclasses
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 import pandas as pd
-from scripts.reproduce.arms import HELD_OUT, Arm, bands, console, figure, on_levels, origin, without_last
+from scripts.reproduce.arms import HELD_OUT, Arm, bands, console, figure, on_levels, origin, theta_of, without_last
 
 from heurax import artifacts
 from heurax.artifacts import PretrainedObjective
@@ -41,11 +40,6 @@ def initial_artifact(work: Path, config: TrainConfig) -> Path:
     path = work / "initial"
     artifacts.save(path, artifacts.Artifact(config.inner.rule, theta), overwrite=True)
     return path
-
-
-def theta_of(artifact: Path) -> str:
-    """What tells the meta-parameters of an artifact from others."""
-    return hashlib.sha256((artifact / "theta.safetensors").read_bytes()).hexdigest()
 
 
 def main() -> None:

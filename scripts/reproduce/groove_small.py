@@ -12,7 +12,6 @@ beside the runs; run again to go on. Writes `results/groove_small/`: `groove_sma
 
 import argparse
 import dataclasses
-import hashlib
 import itertools
 import json
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scripts.reproduce.arms import COLORS, HELD_OUT, Arm, console, on_levels, origin
+from scripts.reproduce.arms import COLORS, HELD_OUT, Arm, console, on_levels, origin, theta_of
 from scripts.reproduce.lpg_small import judged_on_levels
 
 from heurax.artifacts import PretrainedObjective
@@ -108,7 +107,7 @@ def main() -> None:
     for (name, folder), seed in itertools.product(RUNS.items(), pairs):
         run = runs / f"{folder}-{seed}"
         config, _ = read_config(TrainConfig, run / "config.yaml")
-        theta = hashlib.sha256((run / "artifact" / "theta.safetensors").read_bytes()).hexdigest()
+        theta = theta_of(run / "artifact")
         learner = dataclasses.replace(judged_on_levels(config), rule=PretrainedObjective(str(run)))
         for levels, distribution in LEVELS.items():
             inner = on_grids(learner, distribution)

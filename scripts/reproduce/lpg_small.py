@@ -12,7 +12,6 @@ the run.
 
 import argparse
 import dataclasses
-import hashlib
 import itertools
 import json
 from pathlib import Path
@@ -29,6 +28,7 @@ from scripts.reproduce.arms import (
     on_levels,
     origin,
     ratio_of_means,
+    theta_of,
     without_last,
 )
 
@@ -128,7 +128,7 @@ def main() -> None:
 
     config, _ = read_config(TrainConfig, run / "config.yaml")
     inner = judged_on_levels(config)
-    theta = hashlib.sha256((run / "artifact" / "theta.safetensors").read_bytes()).hexdigest()
+    theta = theta_of(run / "artifact")
     assert isinstance(inner.rule, ObjectiveRule)
     actor_critic, grid = tuned_actor_critic(work, inner, 4 if short else 128, short)
     agents = {

@@ -11,14 +11,24 @@ and `docs/figures/lpo_small_drift.png`. `--short` writes a miniature beside the 
 
 import argparse
 import dataclasses
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scripts.reproduce.arms import HELD_OUT, Arm, bands, console, figure, live_agents, on_levels, origin, without_last
+from scripts.reproduce.arms import (
+    HELD_OUT,
+    Arm,
+    bands,
+    console,
+    figure,
+    live_agents,
+    on_levels,
+    origin,
+    theta_of,
+    without_last,
+)
 
 import heurax
 from heurax.analysis import drift_figure, fit_drift, published_drifts
@@ -94,7 +104,7 @@ def main() -> None:
     assert isinstance(config.inner, PPO)
     inner = dataclasses.replace(config.inner, num_eval_episodes=64)
     artifact = heurax.load(run)
-    theta = hashlib.sha256((run / "artifact" / "theta.safetensors").read_bytes()).hexdigest()
+    theta = theta_of(run / "artifact")
     summary: dict[str, Any] = {}
     arms: dict[tuple[str, str], Arm] = {}
     finals: list[dict[str, Any]] = []

@@ -14,14 +14,13 @@ miniature beside the runs.
 import argparse
 import dataclasses
 import functools
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scripts.reproduce.arms import COLORS, HELD_OUT, Arm, console, kept, origin
+from scripts.reproduce.arms import COLORS, HELD_OUT, Arm, console, kept, origin, theta_of
 
 from heurax.artifacts import PretrainedObjective
 from heurax.config import read_config
@@ -119,7 +118,7 @@ def main() -> None:
         run = runs / folder
         config, _ = read_config(TrainConfig, run / "config.yaml")
         assert isinstance(config.inner, ActorTraining)
-        theta = hashlib.sha256((run / "artifact" / "theta.safetensors").read_bytes()).hexdigest()
+        theta = theta_of(run / "artifact")
         for horizon in (*seen, unseen):
             inner = dataclasses.replace(
                 config.inner,
