@@ -2,6 +2,7 @@
 
 from heurax.inner.actor import ActorState, ActorTraining
 from heurax.inner.base import InnerLoop, StepResult
+from heurax.inner.experience_replay import ExperienceReplay
 from heurax.inner.influence_balancing import InfluenceBalancing
 from heurax.inner.meta_critic import Critic
 from heurax.inner.networks import NETWORKS, ConvNetwork, GRUNetwork, MLPNetwork, Network, TabularNetwork
@@ -24,6 +25,7 @@ __all__ = [
     "ConvTorso",
     "Critic",
     "DiagonalGaussian",
+    "ExperienceReplay",
     "GRUNetwork",
     "InfluenceBalancing",
     "InnerLoop",

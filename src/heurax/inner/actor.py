@@ -12,6 +12,7 @@ from flax import struct
 from jaxtyping import Array, Float, Key
 
 from heurax.envs import Catch, Discrete, Environment, VectorState, reset_batch
+from heurax.inner.activity import unit_activity
 from heurax.inner.agent import Agent
 from heurax.inner.base import InnerLoop, StepResult
 from heurax.inner.experience import (
@@ -23,6 +24,7 @@ from heurax.inner.experience import (
     floor_return,
     recent_episodes,
 )
+from heurax.inner.experience_replay import ExperienceReplay, Rollout
 from heurax.inner.meta_critic import Critic
 from heurax.inner.policies import Categorical
 from heurax.inner.torsos import HeadedNetwork, MLPTorso, Torso
@@ -46,8 +48,8 @@ class ActorState:
     """An agent in training.
 
     `level` is the problem it was given and `length` (`i32[]`) the updates of its life; `target_params` are empty for
-    rules without a target network, `critic` where the meta-loss needs none. `regulariser` (`f32[]`) is a moving average
-    of the rule's own; `step` (`i32[]`) counts updates.
+    rules without a target network, `replay` and `critic` where there is none. `regulariser` (`f32[]`) is a moving
+    average of the rule's own; `step` (`i32[]`) counts updates.
     """
 
     level: Any
@@ -57,6 +59,7 @@ class ActorState:
     optimizer_state: Any
     rule_state: Any
     environment: VectorState
+    replay: Any
     critic: Any
     regulariser: Any
     episodes: Any
@@ -68,8 +71,9 @@ class ActorTraining(InnerLoop):
     """Train an agent by an objective, on a level sampled from an environment.
 
     A step is one update: `num_envs` copies of the environment are played for `num_rollout_steps` each; the rule makes
-    targets of what happened and of what the agent makes of it; the optimizer makes one step on the rule's mean loss;
-    the target network follows, if the rule has one. The network is built from what the rule declares.
+    targets of what happened, and with `replay` of what happened before, and of what the agent makes of it; the
+    optimizer makes one step on the rule's mean loss; the target network follows, if the rule has one. The network is
+    built from what the rule declares.
 
     A step reports minus the mean return of the episodes that ended in it, as `PPO` does. `meta_loss` is minus the mean
     return, of recent or of fresh episodes; or, with `critic`, a surrogate whose gradient is that of the return,
@@ -100,6 +104,7 @@ class ActorTraining(InnerLoop):
         max_gradient_norm: to which gradients are clipped; > 0. `.inf` does not clip.
         torso: what the agent's outputs share.
         action_model: units of the model that heads per action look through; >= 1, or None for linear heads.
+        replay: of past rollouts, or None to learn from fresh ones alone.
         critic: by which the meta-loss is made differentiable, or None.
         entropy_bonus: of the policy, in the differentiable meta-loss; >= 0.
         num_eval_episodes: fresh episodes by which `meta_loss` judges an agent; 0 takes the recent training episodes.
@@ -119,6 +124,7 @@ class ActorTraining(InnerLoop):
     max_gradient_norm: float = math.inf
     torso: Torso = MLPTorso()
     action_model: int | None = None
+    replay: ExperienceReplay | None = None
     critic: Critic | None = None
     entropy_bonus: float = 0.05
     num_eval_episodes: int = 0
@@ -182,6 +188,7 @@ class ActorTraining(InnerLoop):
             optimizer_state=self._optimizer(theta).init(params),
             rule_state=self._objective(theta).init(),
             environment=reset_batch(self.env, level, key_reset, self.num_envs),
+            replay=() if self.replay is None else self.replay.init(self._empty_rollout()),
             critic=() if self.critic is None else self.critic.init(self.torso, self.env.observation_shape, key_critic),
             regulariser=jnp.zeros([], jnp.float32),
             episodes=Episodes(jnp.zeros([], jnp.float32), jnp.zeros([], jnp.float32)),
@@ -191,11 +198,15 @@ class ActorTraining(InnerLoop):
     def step(self, theta: Any, state: ActorState, key: Key[Array, ""]) -> tuple[ActorState, StepResult]:
         """One update: a rollout, targets, and a step of the optimizer on them."""
         key_collect, key_update = jax.random.split(key)
-        environment, experience, observation = self._play(state, key_collect)
-        learned, metrics = self._learn(theta, state, experience, observation, key_update)
+        environment, experience, fresh = self.play(state, key_collect)
+        replay, rollout = state.replay, fresh
+        if self.replay is not None:
+            key_update, key_replay = jax.random.split(key_update)
+            replay, rollout = self.replay.mix(replay, fresh, key_replay)
+        learned, metrics = self._learn(theta, state, rollout, key_update)
         critic = state.critic
         if self.critic is not None:
-            critic, value_loss = self.critic.update(self.torso, critic, observation, experience)
+            critic, value_loss = self.critic.update(self.torso, critic, fresh.observation, experience)
             metrics = metrics | {"critic_loss": value_loss}
         alive = state.step < state.length
         learned = jax.tree.map(lambda new, old: jnp.where(alive, new, old), learned, state)
@@ -204,7 +215,7 @@ class ActorTraining(InnerLoop):
         nonfinite |= ~jnp.isfinite(metrics["loss"])
         metrics = {name: jnp.where(jnp.isfinite(value), value, 0.0) for name, value in metrics.items()}
         new_state = dataclasses.replace(
-            learned, environment=environment, critic=critic, episodes=episodes, step=state.step + 1
+            learned, environment=environment, replay=replay, critic=critic, episodes=episodes, step=state.step + 1
         )
         return new_state, StepResult(
             -reported,
@@ -214,6 +225,43 @@ class ActorTraining(InnerLoop):
                 "episode_length": episodes.mean_length,
                 "nonfinite": nonfinite.astype(jnp.float32),
             },
+        )
+
+    def play(self, state: ActorState, key: Key[Array, ""]) -> tuple[VectorState, Experience, Rollout]:
+        """A rollout, through which no gradient passes: where the environments then are, and what happened."""
+        params = jax.lax.stop_gradient(state.params)
+        environment, _, experience = collect(
+            self.agent,
+            params,
+            self.env,
+            state.level,
+            state.environment,
+            self.agent.memories(self.num_envs),
+            _as_it_is,
+            key,
+            self.num_rollout_steps,
+        )
+        rollout = Rollout(
+            observation=jnp.concatenate([experience.observation, environment.observation[None]]),
+            behaviour_logits=experience.outputs,
+            action=experience.action,
+            reward=experience.reward,
+            ended=experience.ended,
+        )
+        return environment, experience, rollout
+
+    def trajectory(self, state: ActorState, rollout: Rollout, outputs: Outputs) -> Trajectory:
+        """What the rule is shown of a rollout, given the agent's outputs for its observations."""
+        has_target = self._objective_rule.target_decay is not None
+        return Trajectory(
+            outputs=outputs,
+            target_outputs=self.look(state.target_params, rollout.observation) if has_target else {},
+            behaviour_logits=rollout.behaviour_logits,
+            action=rollout.action,
+            reward=rollout.reward,
+            ended=rollout.ended,
+            step=state.step.astype(jnp.float32),
+            num_steps=state.length.astype(jnp.float32),
         )
 
     def meta_loss(self, theta: Any, state: ActorState, key: Key[Array, ""]) -> Float[Array, ""]:
@@ -260,38 +308,25 @@ class ActorTraining(InnerLoop):
         assert isinstance(space, Discrete)
         return space.num_actions
 
-    def _play(self, state: ActorState, key: Key[Array, ""]) -> tuple[VectorState, Experience, Array]:
-        """A rollout, through which no gradient passes, and the observations of it and after it."""
-        params = jax.lax.stop_gradient(state.params)
-        environment, _, experience = collect(
-            self.agent,
-            params,
-            self.env,
-            state.level,
-            state.environment,
-            self.agent.memories(self.num_envs),
-            _as_it_is,
-            key,
-            self.num_rollout_steps,
+    def _empty_rollout(self) -> Rollout:
+        """A rollout of zeros."""
+        shape = (self.num_rollout_steps, self.num_envs)
+        return Rollout(
+            observation=jnp.zeros((shape[0] + 1, shape[1], *self.env.observation_shape), jnp.float32),
+            behaviour_logits=jnp.zeros((*shape, self._num_actions), jnp.float32),
+            action=jnp.zeros(shape, jnp.int32),
+            reward=jnp.zeros(shape, jnp.float32),
+            ended=jnp.zeros(shape, jnp.bool),
         )
-        return environment, experience, jnp.concatenate([experience.observation, environment.observation[None]])
 
     def _learn(
-        self, theta: Any, state: ActorState, experience: Experience, observation: Array, key: Key[Array, ""]
+        self, theta: Any, state: ActorState, rollout: Rollout, key: Key[Array, ""]
     ) -> tuple[ActorState, dict[str, Array]]:
         """The state after the agent has learned from a rollout."""
+        observation = rollout.observation
         objective, decay = self._objective(theta), self._objective_rule.target_decay
         outputs, pull_back = jax.vjp(lambda params: self.look(params, observation), state.params)
-        trajectory = Trajectory(
-            outputs=outputs,
-            target_outputs={} if decay is None else self.look(state.target_params, observation),
-            behaviour_logits=experience.outputs,
-            action=experience.action,
-            reward=experience.reward,
-            ended=experience.ended,
-            step=state.step.astype(jnp.float32),
-            num_steps=state.length.astype(jnp.float32),
-        )
+        trajectory = self.trajectory(state, rollout, outputs)
         targets, rule_state = objective.targets(state.rule_state, trajectory)
 
         def mean_loss(outputs: Outputs) -> tuple[Array, dict[str, Array]]:
@@ -306,6 +341,10 @@ class ActorTraining(InnerLoop):
             state.params,
             value=loss,
             key=key,
+            activations=unit_activity(
+                self.network.learner(), state.params, observation.reshape((-1, *self.env.observation_shape))
+            ),
+            training_proportion=trajectory.step / jnp.maximum(trajectory.num_steps - 1, 1.0),
             batch_proportion=jnp.zeros([], jnp.float32),
         )
         target_params = state.target_params
@@ -329,7 +368,8 @@ class ActorTraining(InnerLoop):
         }
 
     def _surrogate(self, critic: Critic, state: ActorState, key: Key[Array, ""]) -> Float[Array, ""]:
-        _, experience, observation = self._play(state, key)
+        _, experience, rollout = self.play(state, key)
+        observation = rollout.observation
         advantage = critic.advantages(self.torso, state.critic, observation, experience)
         log_policy = jax.nn.log_softmax(self.look(state.params, observation[:-1])[self.network.heads[0].name])
         log_prob = jnp.take_along_axis(log_policy, experience.action[..., None], axis=-1)[..., 0]

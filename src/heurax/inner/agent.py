@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from heurax.envs import ActionSpace
+from heurax.inner.activity import unit_activity
 from heurax.inner.networks import Network
 from heurax.inner.policies import Policy
 
@@ -82,3 +83,23 @@ class Agent:
             return self.remember(ended, seen.memory), (seen.outputs, seen.value)
 
         return jax.lax.scan(step, memory, (observation, ended))[1]
+
+    def memories_along(
+        self,
+        params: Any,
+        memory: Any,
+        observation: Float[Array, "time *observation"],
+        ended: Bool[Array, " time"],
+    ) -> Any:
+        """The memory before each step of a trajectory, which starts anew as in `unroll`: leaves `[time, ...]`."""
+
+        def step(memory: Any, now: tuple[Array, Array]) -> tuple[Any, Any]:
+            observation, ended = now
+            return self.remember(ended, self.step(params, memory, observation).memory), memory
+
+        return jax.lax.scan(step, memory, (observation, ended))[1]
+
+    def activity(self, params: Any, memory: Any, observation: Float[Array, "batch ..."]) -> Any:
+        """Mean magnitude of what units put out, a tree like `params` as of `unit_activity`, and the policy's own."""
+        active = unit_activity(self.module, params, memory, observation)
+        return {**active, **self.policy.activity(params)}

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from heurax.inner.activity import report
+
 __all__ = [
     "ACTIVATIONS",
     "NETWORKS",
@@ -176,8 +178,10 @@ class _Tower(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         for i, size in enumerate(self.hidden_sizes):
-            x = ACTIVATIONS[self.activation](_dense(size, f"layer_{i}")(x))
-        return _dense(self.num_outputs, "head", self.gain)(x)
+            layer = _dense(size, f"layer_{i}")
+            x = report(layer, ACTIVATIONS[self.activation](layer(x)))
+        head = _dense(self.num_outputs, "head", self.gain)
+        return report(head, head(x))
 
 
 class _MLP(nn.Module):
@@ -216,7 +220,7 @@ class _Conv(nn.Module):
             convolution = nn.Conv(
                 channels, (3, 3), padding="VALID", kernel_init=_orthogonal(math.sqrt(2)), name=f"torso_{i}"
             )
-            x = activation(convolution(x))
+            x = report(convolution, activation(convolution(x)))
         actor, critic = _heads(self.network.hidden_sizes, self.network.activation, self.num_outputs)
         return memory, actor(x.ravel()), critic(x.ravel())[0]
 
@@ -228,8 +232,11 @@ class _GRU(nn.Module):
     @nn.compact
     def __call__(self, memory: Any, observation: Array) -> tuple[Any, Array, Array]:
         size, activation = self.network.hidden_size, self.network.activation
-        x = ACTIVATIONS[activation](_dense(size, "encoder")(observation.ravel()))
-        memory, x = nn.GRUCell(size, recurrent_kernel_init=_orthogonal(1.0), name="gru")(memory, x)
+        encoder = _dense(size, "encoder")
+        x = report(encoder, ACTIVATIONS[activation](encoder(observation.ravel())))
+        cell = nn.GRUCell(size, recurrent_kernel_init=_orthogonal(1.0), name="gru")
+        memory, x = cell(memory, x)
+        x = report(cell, x)
         actor, critic = _heads((size,), activation, self.num_outputs)
         return memory, actor(x), critic(x)[0]
 

@@ -35,6 +35,11 @@ class Policy(abc.ABC):
     def init(self, space: Any) -> dict[str, Array]:
         """The policy's own parameters, by names that no part of a network has."""
 
+    def activity(self, params: Any) -> dict[str, Array]:
+        """Magnitudes of what its own parameters stand for, under their names; by default it has none."""
+        del params  # unused: there are none
+        return {}
+
     @abc.abstractmethod
     def noise(self, space: Any, key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]:
         """All randomness of a batch of actions, drawn at once: `[*shape, num_outputs]`."""
@@ -126,6 +131,10 @@ class DiagonalGaussian(Policy):
     def init(self, space: Box) -> dict[str, Array]:
         """The logarithms of the standard deviations."""
         return {"actor_log_std": jnp.full((math.prod(space.shape),), self.initial_log_std, jnp.float32)}
+
+    def activity(self, params: Any) -> dict[str, Array]:
+        """The standard deviations."""
+        return {"actor_log_std": jnp.exp(jax.lax.stop_gradient(params["actor_log_std"]))}
 
     def noise(self, space: Box, key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]:
         """Standard normal variates."""

@@ -315,7 +315,14 @@ class PPO(InnerLoop):
             )
             (loss, metrics), gradient = jax.value_and_grad(loss_fn, has_aux=True)(params, samples=minibatch)
             updates, optimizer_state = optimizer.update(
-                gradient, optimizer_state, params, value=loss, key=key, batch_proportion=epoch
+                gradient,
+                optimizer_state,
+                params,
+                value=loss,
+                key=key,
+                activations=self._activity(params, minibatch),
+                training_proportion=state.step.astype(jnp.float32) / max(self.num_steps - 1, 1),
+                batch_proportion=epoch,
             )
             params = optax.apply_updates(params, updates)
             return (params, optimizer_state), metrics | {"loss": loss, "gradient_norm": optax.tree.norm(gradient)}
@@ -324,13 +331,21 @@ class PPO(InnerLoop):
         deal = functools.partial(minibatch_indices, num_samples=self._num_units, num_minibatches=self.num_minibatches)
         indices = jax.vmap(deal)(jax.random.split(key_deal, self.num_epochs))
         num_updates = self.num_epochs * self.num_minibatches
-        epochs = jnp.repeat(jnp.arange(self.num_epochs, dtype=jnp.float32) / self.num_epochs, self.num_minibatches)
+        epochs = jnp.linspace(0, 1, self.num_epochs, dtype=jnp.float32).repeat(self.num_minibatches)
         (params, optimizer_state), metrics = jax.lax.scan(
             step,
             (state.params, state.optimizer_state),
             (indices.reshape(num_updates, -1), jax.random.split(key_updates, num_updates), epochs),
         )
         return params, optimizer_state, jax.tree.map(jnp.mean, metrics)
+
+    def _activity(self, params: Any, samples: Samples) -> Any:
+        """How active the agent's units are on a minibatch; costs nothing where the optimizer does not look at it."""
+        memory, observation = samples.memory, samples.observation
+        if self.network.has_memory:
+            memory = jax.vmap(self.agent.memories_along, (None, 0, 0, 0))(params, memory, observation, samples.ended)
+            memory, observation = jax.tree.map(lambda x: x.reshape((-1, *x.shape[2:])), (memory, observation))
+        return self.agent.activity(params, memory, observation)
 
     def _drift(self, theta: Any) -> DriftFunction:
         if isinstance(self.rule, Drift):

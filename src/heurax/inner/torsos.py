@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from heurax.inner.activity import report
 from heurax.inner.networks import ACTIVATIONS, Activation, Network
 from heurax.rules import Head, Outputs
 
@@ -153,10 +154,12 @@ class _Layers(nn.Module):
     def __call__(self, observation: Array) -> Array:
         x = observation
         for i, size in enumerate(self.channels):
-            x = ACTIVATIONS[self.activation](nn.Conv(size, (3, 3), name=f"convolution_{i}")(x))
+            convolution = nn.Conv(size, (3, 3), name=f"convolution_{i}")
+            x = report(convolution, ACTIVATIONS[self.activation](convolution(x)))
         x = x.ravel()
         for i, size in enumerate(self.hidden_sizes):
-            x = ACTIVATIONS[self.activation](nn.Dense(size, name=f"layer_{i}")(x))
+            layer = nn.Dense(size, name=f"layer_{i}")
+            x = report(layer, ACTIVATIONS[self.activation](layer(x)))
         return x
 
 
@@ -180,12 +183,14 @@ class _Heads(nn.Module):
             if head.per_action and network.action_model is not None:
                 if for_actions is None:
                     for_actions = _ActionModel(network.action_model, num_actions, name="critic_actions")(features)
-                hidden = jax.nn.relu(nn.Dense(network.action_model, name=f"{name}_hidden")(for_actions))
-                outputs[head.name] = nn.Dense(head.size, name=name)(hidden)
+                layer, last = nn.Dense(network.action_model, name=f"{name}_hidden"), nn.Dense(head.size, name=name)
+                hidden = report(layer, jax.nn.relu(layer(for_actions)))
+                outputs[head.name] = report(last, last(hidden))
             else:
                 shape = head.shape(num_actions)
                 size = num_actions * head.size if head.per_action else head.size
-                outputs[head.name] = self._linear(size, name)(features).reshape(shape)
+                last = self._linear(size, name)
+                outputs[head.name] = report(last, last(features)).reshape(shape)
         return outputs
 
     def _linear(self, size: int, name: str) -> nn.Dense:
