@@ -17,9 +17,9 @@
 # discovered: a network reads what the agent did, backwards, and emits where the policy and a prediction without given
 # meaning should go. What makes such a network good is how well agents learn by it.
 #
-# Here are two such networks, from saved results: one that was found on two CPU cores in half an hour
-# (`scripts/reproduce/lpg_small.sh`), and the one that DeepMind found on many games and released
-# (`scripts/reproduce/disco_catch.sh`).
+# Here are such networks, from saved results: some that were found on two CPU cores in half an hour each, by
+# meta-gradients, by evolution and with a curriculum of levels, and the one that DeepMind found on many games and
+# released. Each section names the script that repeats it.
 
 # %%
 import json
@@ -61,9 +61,10 @@ def banded(axes, curves, by, x):
 # %% [markdown]
 # ## By meta-gradients
 #
-# LPG (Oh et al. 2020) on small grid worlds. Every meta-step, agents at all stages of their lives make five updates, and
-# the gradient of what they then earn flows back through all five into the network. Left, what agents earn while the
-# network learns; right, agents on levels that it has never seen, beside tuned A2C and beside the network as it began.
+# LPG (Oh et al. 2020) on small grid worlds, `scripts/reproduce/lpg_small.sh`. Every meta-step, agents at all stages of
+# their lives make five updates, and the gradient of what they then earn flows back through all five into the network.
+# Left, what agents earn while the network learns; right, agents on levels that it has never seen, beside tuned A2C and
+# beside the network as it began.
 
 # %%
 training, curves = table("lpg_small", "meta_training"), table("lpg_small", "curves")
@@ -106,11 +107,65 @@ axes.plot(jnp.mean(returns, axis=0), color="#00798c", lw=2)
 plain(axes, xlabel="update", ylabel="return")
 
 # %% [markdown]
+# ## By evolution, with a clock
+#
+# A rule that knows how much of training is over could explore first and settle later. Meta-gradients look five updates
+# ahead and cannot see what that is worth; evolution judges whole lifetimes (Jackson et al. 2024). Temporally aware LPG
+# and plain LPG, `scripts/reproduce/ta_lpg.sh`, began as one rule and had the same budget of evolution, on lifetimes of
+# 20, 60 and 250 updates. What the clock is worth on held-out levels, and at a length that neither has seen:
+
+# %%
+temporal, schedules = record("ta_lpg"), table("ta_lpg", "schedules")
+horizons = [*temporal["horizons"], temporal["unseen_horizon"]]
+gains = pd.DataFrame({f"{n} updates": temporal["gains"][f"horizon {n}"] for n in horizons}).T
+gains.round(3)
+
+# %% [markdown]
+# What they do: the policy's entropy over training, and the size of the policy's targets when the rule is told another
+# progress, all else equal. Plain LPG cannot react to that. What meta-gradients made of the same rule hardly does.
+
+# %%
+rules = list(dict.fromkeys(schedules.rule))
+titles = {"entropy": "policy entropy", "size_of_targets": "relative size of targets"}
+figure, panels = plt.subplots(2, len(rules), figsize=(9.5, 5), layout="constrained", sharex=True, sharey="row")
+for row, (quantity, title) in zip(panels, titles.items(), strict=True):
+    for axes, rule in zip(row, rules, strict=True):
+        shown = schedules[(schedules.rule == rule) & (schedules.quantity == quantity)]
+        banded(axes, shown, "horizon", "progress")
+        plain(axes)
+    row[0].set_ylabel(title)
+for axes, rule in zip(panels[0], rules, strict=True):
+    axes.set_title(rule, fontsize=10)
+for axes in panels[1]:
+    axes.set_xlabel("progress")
+panels[0, 0].legend(title="updates", frameon=False, fontsize=8)
+
+# %% [markdown]
+# ## With a curriculum
+#
+# Which levels should a rule be discovered on? GROOVE (Jackson et al. 2023) prefers those on which agents that learn by
+# it fall behind an A2C agent. Equal meta-steps with even levels and with levels by regret,
+# `scripts/reproduce/groove_small.sh`: returns on held-out levels of the distribution, and on larger ones.
+
+# %%
+groove = record("groove_small")
+compared = {
+    levels: {name: "{mean:.3f} [{low:.3f}, {high:.3f}]".format(**score) for name, score in found.items()}
+    for levels, found in (
+        (levels, result["final_return"] | {"regret minus even": result["regret_minus_even"]})
+        for levels, result in groove["results"].items()
+    )
+}
+print(len(groove["pairs"]), "pair(s) of runs;", groove["seeds"], "x", groove["levels_per_seed"], "levels each")
+pd.DataFrame(compared).transpose()
+
+# %% [markdown]
 # ## The rule that was released
 #
-# Disco103 (Oh et al. 2025) was found on 103 environments. Here it trains small agents from scratch on three that have
-# little in common with those; beside it a one-step actor-critic, with the best of six settings on each. `heurax import
-# disco_103.npz disco_103 --rule Disco` makes the artifact from the released file.
+# Disco103 (Oh et al. 2025; `scripts/reproduce/disco_catch.sh`) was found on 103 environments. Here it trains small
+# agents from scratch on three that have little in common with those; beside it a one-step actor-critic, with the best
+# of six settings on each. `heurax import disco_103.npz disco_103 --rule Disco` makes the artifact from the released
+# file.
 
 # %%
 disco, curves = record("disco_catch"), table("disco_catch", "curves")
@@ -128,3 +183,15 @@ finals = {
     for arm in ("Disco103", "tuned actor-critic")
 }
 pd.DataFrame(finals).round(2)
+
+# %% [markdown]
+# The same recipe from scratch, on two cores: a Disco rule of 12,666 numbers, meta-trained on small grid worlds alone,
+# `scripts/reproduce/disco_small.sh`. Agents on Catch learn by it, by its random initialisation, and by A2C.
+
+# %%
+small, curves = record("disco_small"), table("disco_small", "curves")
+figure, axes = plt.subplots(figsize=(5, 3), layout="constrained")
+banded(axes, curves, "arm", "env_step")
+axes.legend(frameon=False, fontsize=8)
+plain(axes, xlabel="environment steps", ylabel="return on Catch")
+print("gain over its initialisation: {mean:+.3f} [{low:+.3f}, {high:+.3f}]".format(**small["gain"]))

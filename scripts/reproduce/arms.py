@@ -193,7 +193,8 @@ def figure(curves: pd.DataFrame, title: str, columns: int = 4) -> Any:
         axes.grid(alpha=0.25, lw=0.5)
     for axes in panels[len(tasks) :]:
         axes.set_visible(False)
-    fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(arms), frameon=False)
+    ncols = min(len(arms), 2 * columns)
+    fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=ncols, frameon=False)
     fig.suptitle(title, fontsize=10)
     return fig
 

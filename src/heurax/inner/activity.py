@@ -31,7 +31,6 @@ def unit_activity(module: nn.Module, params: Any, *batch: Any) -> Any:
         A tree like `params`: for each tensor the activities `[units]` of the innermost layer that it belongs to, and
         ones for the tensors of layers that report none or have other units. No gradient passes through.
     """
-
     params = jax.lax.stop_gradient(params)
 
     def one(*inputs: Any) -> Any:
