@@ -1,16 +1,17 @@
 """DPO against PPO in one code base, everything but the drift equal, over classic control, Catch, MinAtar and brax.
 
-    python -m scripts.reproduce.dpo_vs_ppo [--published] [--short]
+    python -m scripts.reproduce.dpo_vs_ppo [--rates {own,ppo,published}] [--short]
 
-First the learning rate of PPO: of seven, on each environment, the one with the largest area under the curve, on seeds
-of their own. Published rates are for budgets that are five to forty times as large. DPO inherits PPO's rate and is not
-tuned; with `--published` both have the published one.
+First the learning rates: of seven, on each environment, the one with the largest area under the curve, on seeds of
+their own. Published rates are for budgets that are five to forty times as large. PPO and DPO are tuned alike; with
+`--rates ppo` DPO inherits PPO's rate, with `--rates published` both have the published one.
 
 Then ten seeds per environment, paired: the same initial agents on the same episodes. The score is the area under the
 curve, the mean return over training, scaled per environment so that 0 is the return of the untrained agent and 1 the
 best final return of the two. Arms are kept in `runs/reproduce/agents`; run again to go on. Writes
-`results/dpo_vs_ppo/`: `dpo_vs_ppo.json` with every figure, `scores.csv`, `curves.csv`, `dpo_vs_ppo.png`; for published
-rates, `published_rates.json` alone. `--short` writes a miniature to `runs/reproduce/dpo_vs_ppo-short/`.
+`results/dpo_vs_ppo/`: `dpo_vs_ppo.json` with every figure, `scores.csv`, `curves.csv`, `dpo_vs_ppo.png`; for the other
+rates, `ppo_rates.json` and `published_rates.json` alone. `--short` writes a miniature to
+`runs/reproduce/dpo_vs_ppo-short/`.
 """
 
 import argparse
@@ -54,19 +55,19 @@ RATES = tuple(float(f"{rate:.2g}") for rate in np.logspace(-4, -2, 7))
 TUNING_SEED, NUM_TUNING_SEEDS = 1000, 3
 
 
-def areas_by_rate(task: str, config: str, overrides: tuple[str, ...]) -> dict[float, float]:
-    """PPO's mean return over training for every learning rate."""
+def areas_by_rate(task: str, config: str, overrides: tuple[str, ...], rule: str) -> dict[float, float]:
+    """The mean return over training for every learning rate."""
     overrides = (*overrides, f"--num_seeds={NUM_TUNING_SEEDS}", f"--seed={TUNING_SEED}", "--num_points=100")
     return {
         rate: float(
-            live_agents(f"{task} {rate}", config, (*overrides, "--inner.rule=PPOClip", at_rate(rate))).returns.mean()
+            live_agents(f"{task} {rate}", config, (*overrides, f"--inner.rule={rule}", at_rate(rate))).returns.mean()
         )
         for rate in RATES
     }
 
 
 def at_rate(rate: float) -> str:
-    """The override that sets PPO's learning rate."""
+    """The override that sets the learning rate."""
     return f"--inner.optimizer.learning_rate={rate}"
 
 
@@ -82,7 +83,12 @@ def main() -> None:
     parser.add_argument(
         "--short", action="store_true", help="one environment, two seeds, a few updates: whether it runs at all"
     )
-    parser.add_argument("--published", action="store_true", help="published learning rates, made for larger budgets")
+    parser.add_argument(
+        "--rates",
+        choices=("own", "ppo", "published"),
+        default="own",
+        help="learning rates: the best of each for this budget, PPO's best for both, or those published",
+    )
     options = parser.parse_args()
     split_cpu(None)
     short = options.short
@@ -91,23 +97,22 @@ def main() -> None:
 
     arms: dict[tuple[str, str], Arm] = {}
     rows, summary, differences = [], {}, []
-    rates: dict[str, dict[float, float]] = {}
     for task, (config, overrides) in list(TASKS.items())[: 1 if short else None]:
         if short:
             overrides = (*overrides, "--inner.num_steps=3")
-        if not options.published:
-            rates[task] = areas_by_rate(task, config, overrides)
-            overrides = (*overrides, at_rate(max(rates[task], key=lambda rate: rates[task][rate])))
+        tuned = {"own": tuple(RULES), "ppo": ("PPO",), "published": ()}[options.rates]
+        by_rate = {name: areas_by_rate(task, config, overrides, RULES[name]) for name in tuned}
         overrides = (*overrides, f"--num_seeds={num_seeds}", "--num_points=100")
         for name, rule in RULES.items():
-            arms[task, name] = live_agents(task, config, (*overrides, f"--inner.rule={rule}"))
+            tuning = by_rate.get(name, by_rate.get("PPO", {}))
+            rate = (at_rate(max(tuning, key=tuning.__getitem__)),) if tuning else ()
+            arms[task, name] = live_agents(task, config, (*overrides, f"--inner.rule={rule}", *rate))
         pair = {name: arms[task, name] for name in RULES}
         areas = scaled_areas(pair)
         difference = areas["DPO"] - areas["PPO"]
         differences.append(difference)
-        chosen = {} if options.published else {"PPO_area_by_learning_rate": rates[task]}
         summary[task] = {
-            **chosen,
+            **{f"{name}_area_by_learning_rate": tuning for name, tuning in by_rate.items()},
             "env_steps": int(pair["DPO"].env_step[-1]),
             "scaled_area_difference": bootstrap_mean(difference)._asdict(),
             **{f"{name}_final_return": bootstrap_mean(arm.final)._asdict() for name, arm in pair.items()},
@@ -124,24 +129,29 @@ def main() -> None:
     overall = stratified_bootstrap(np.stack(differences, axis=1))
     console.print(f"interquartile mean {overall.mean:+.3f} [{overall.low:+.3f}, {overall.high:+.3f}]", highlight=False)
     out.mkdir(parents=True, exist_ok=True)
-    if not options.published:
+    if options.rates == "own":
         curves = pd.concat([bands(arm, task=task, arm=name) for (task, name), arm in arms.items()], ignore_index=True)
         write_text(out / "curves.csv", curves.to_csv(index=False, float_format="%.5g"))
         write_text(out / "scores.csv", pd.DataFrame(rows).to_csv(index=False, float_format="%.5g"))
         title = f"DPO and PPO, {num_seeds} paired seeds; bands: 95% bootstrap intervals of the mean"
         figure(curves, title).savefig(out / "dpo_vs_ppo.png", dpi=110)
+    flag = "" if options.rates == "own" else f" --rates {options.rates}"
     described = {
         "claim": "DPO is at least as good as PPO with one code base and the settings that were made for PPO, "
-        + ("at its published learning rates" if options.published else "at its best learning rates for this budget"),
+        + {
+            "own": "each at its best learning rates for this budget",
+            "ppo": "both at PPO's best learning rates for this budget",
+            "published": "both at the published learning rates",
+        }[options.rates],
         "score": "area under the curve; 0: the untrained agent's return, 1: the best final return of the two",
         "interquartile_mean_difference": overall._asdict(),
         "tasks_above_zero": sorted(t for t, s in summary.items() if s["scaled_area_difference"]["low"] > 0),
         "tasks_below_zero": sorted(t for t, s in summary.items() if s["scaled_area_difference"]["high"] < 0),
         "tasks": summary,
         "num_seeds": num_seeds,
-        "origin": origin("bash scripts/reproduce/dpo_vs_ppo.sh" + " --published" * options.published, arms.values()),
+        "origin": origin("bash scripts/reproduce/dpo_vs_ppo.sh" + flag, arms.values()),
     }
-    name = "published_rates" if options.published else "dpo_vs_ppo"
+    name = "dpo_vs_ppo" if options.rates == "own" else f"{options.rates}_rates"
     write_text(out / f"{name}.json", json.dumps(described, indent=2) + "\n")
 
 
