@@ -171,9 +171,10 @@ def main() -> None:
         assert isinstance(config.inner, ActorTraining)
         theta = theta_of(run / "artifact")
         for horizon in (*seen, unseen):
+            found = PretrainedObjective(str(run))
             inner = dataclasses.replace(
                 config.inner,
-                rule=PretrainedObjective(str(run)),
+                rule=found,
                 num_steps=horizon,
                 shortest=None,
                 critic=None,
@@ -183,7 +184,7 @@ def main() -> None:
                 arms[rule, horizon, what] = quantity(runs, rule, what, inner, num_seeds, per_seed, theta)
             common = dataclasses.replace(inner, rule=PretrainedObjective(str(runs / "start")))
             arms[rule, horizon, REACTION] = reaction(
-                runs, rule, inner.rule, common, num_seeds, per_seed, [theta, theta_of(runs / "start" / "artifact")]
+                runs, rule, found, common, num_seeds, per_seed, [theta, theta_of(runs / "start" / "artifact")]
             )
 
     def final(rule: str, horizon: int) -> np.ndarray:

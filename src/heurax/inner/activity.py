@@ -15,7 +15,7 @@ COLLECTION, NAME = "activity", "units"
 
 def report(layer: nn.Module, x: Float[Array, "... units"]) -> Float[Array, "... units"]:
     """Note what the units of a layer put out, after the activation function, and pass it on; call it in the module."""
-    layer.sow(COLLECTION, NAME, x, reduce_fn=lambda _, new: new, init_fn=lambda: None)
+    layer.sow(COLLECTION, NAME, x, reduce_fn=lambda _, new: new, init_fn=lambda: x)
     return x
 
 
