@@ -185,8 +185,9 @@ finals = {
 pd.DataFrame(finals).round(2)
 
 # %% [markdown]
-# The same recipe from scratch, on two cores: a Disco rule of 12,666 numbers, meta-trained on small grid worlds alone,
-# `scripts/reproduce/disco_small.sh`. Agents on Catch learn by it, by its random initialisation, and by A2C.
+# The same recipe from scratch, on two cores: a Disco rule of 12,666 numbers, meta-trained on small grid worlds whose
+# agents are tables, `scripts/reproduce/disco_small.sh`. Perceptrons on Catch learn by it, by its random initialisation,
+# and by A2C.
 
 # %%
 small, curves = record("disco_small"), table("disco_small", "curves")

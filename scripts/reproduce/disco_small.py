@@ -5,8 +5,8 @@
 `RUN` is a run of `objectives/disco_small`. Agents learn by the rule as the run left it, by the rule as the run began
 (its random initialisation), and by A2C; all have the same network, rollouts and optimizer, and 10 paired seeds. The
 network is a perceptron; in meta-training, agents were tables. Judged is the mean return over the last tenth of
-training. Writes `results/disco_small/`: `disco_small.json` with every figure,
-`meta_training.csv`, `finals.csv`, `curves.csv`, `disco_small.png`. `--short` writes a miniature beside the run.
+training. Writes `results/disco_small/`: `disco_small.json` with every figure, `meta_training.csv`, `finals.csv`,
+`curves.csv`, `disco_small.png`. `--short` writes a miniature beside the run.
 """
 
 import argparse
@@ -35,7 +35,7 @@ LEARNED, FRESH, BASELINE = "Disco, meta-trained", "Disco, not trained", "A2C"
 NUM_SEEDS, NUM_STEPS = 10, 300
 LEARNING_RATE = 0.03
 """Of the agents on Catch, high as that of the tables in meta-training: the rule was found for agents that learn fast.
-After 300 meta-steps of a trial run, agents at 0.01 were half as far."""
+By the rule of a trial run of 300 meta-steps, agents at 0.01 ended at -0.35, those at 0.03 at 0.84."""
 
 
 def initial_artifact(work: Path, config: TrainConfig) -> Path:
