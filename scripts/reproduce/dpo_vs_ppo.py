@@ -1,16 +1,16 @@
 """DPO against PPO in one code base, everything but the drift equal, over classic control, Catch, MinAtar and brax.
 
-    python -m scripts.reproduce.dpo_vs_ppo [--rates {own,ppo,published}] [--short]
+    python -m scripts.reproduce.dpo_vs_ppo [--rates {published,own,ppo}] [--short]
 
-First the learning rates: of seven, on each environment, the one with the largest area under the curve, on seeds of
-their own. Published rates are for budgets that are five to forty times as large. PPO and DPO are tuned alike; with
-`--rates ppo` DPO inherits PPO's rate, with `--rates published` both have the published one.
+Both have the published learning rates, which are for budgets that are five to forty times as large. With `--rates own`
+each has the one of seven that is best for it on the environment, by the area under the curve on seeds of their own;
+with `--rates ppo` both have PPO's.
 
-Then ten seeds per environment, paired: the same initial agents on the same episodes. The score is the area under the
+Ten seeds per environment, paired: the same initial agents on the same episodes. The score is the area under the
 curve, the mean return over training, scaled per environment so that 0 is the return of the untrained agent and 1 the
 best final return of the two. Arms are kept in `runs/reproduce/agents`; run again to go on. Writes
-`results/dpo_vs_ppo/`: `dpo_vs_ppo.json` with every figure, `scores.csv`, `curves.csv`, `dpo_vs_ppo.png`; for the other
-rates, `ppo_rates.json` and `published_rates.json` alone. `--short` writes a miniature to
+`results/dpo_vs_ppo/`: `dpo_vs_ppo.json` with every figure, `scores.csv`, `curves.csv`, `dpo_vs_ppo.png`; for other
+rates, `own_rates.json` or `ppo_rates.json` alone. `--short` writes a miniature to
 `runs/reproduce/dpo_vs_ppo-short/`.
 """
 
@@ -85,9 +85,9 @@ def main() -> None:
     )
     parser.add_argument(
         "--rates",
-        choices=("own", "ppo", "published"),
-        default="own",
-        help="learning rates: the best of each for this budget, PPO's best for both, or those published",
+        choices=("published", "own", "ppo"),
+        default="published",
+        help="learning rates: those published, the best of each for this budget, or PPO's best for both",
     )
     options = parser.parse_args()
     split_cpu(None)
@@ -129,13 +129,13 @@ def main() -> None:
     overall = stratified_bootstrap(np.stack(differences, axis=1))
     console.print(f"interquartile mean {overall.mean:+.3f} [{overall.low:+.3f}, {overall.high:+.3f}]", highlight=False)
     out.mkdir(parents=True, exist_ok=True)
-    if options.rates == "own":
+    if options.rates == "published":
         curves = pd.concat([bands(arm, task=task, arm=name) for (task, name), arm in arms.items()], ignore_index=True)
         write_text(out / "curves.csv", curves.to_csv(index=False, float_format="%.5g"))
         write_text(out / "scores.csv", pd.DataFrame(rows).to_csv(index=False, float_format="%.5g"))
         title = f"DPO and PPO, {num_seeds} paired seeds; bands: 95% bootstrap intervals of the mean"
         figure(curves, title).savefig(out / "dpo_vs_ppo.png", dpi=110)
-    flag = "" if options.rates == "own" else f" --rates {options.rates}"
+    flag = "" if options.rates == "published" else f" --rates {options.rates}"
     described = {
         "claim": "DPO is at least as good as PPO with one code base and the settings that were made for PPO, "
         + {
@@ -151,7 +151,7 @@ def main() -> None:
         "num_seeds": num_seeds,
         "origin": origin("bash scripts/reproduce/dpo_vs_ppo.sh" + flag, arms.values()),
     }
-    name = "dpo_vs_ppo" if options.rates == "own" else f"{options.rates}_rates"
+    name = "dpo_vs_ppo" if options.rates == "published" else f"{options.rates}_rates"
     write_text(out / f"{name}.json", json.dumps(described, indent=2) + "\n")
 
 
