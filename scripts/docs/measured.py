@@ -28,6 +28,7 @@ def measured(name: str) -> str:
         _lpg,
         _temporal,
         _curriculum,
+        _rl_optimizers,
         _estimator,
         _ppo,
         _ppo_speed,
@@ -255,6 +256,32 @@ def _curriculum(name: str) -> Iterator[str]:
         f"{record['levels_per_seed']} levels. Intervals are over levels, not over runs."
     )
     yield _origin(text, "groove_small") + "\n\n" + _table(header, rows)
+
+
+def _rl_optimizers(name: str) -> Iterator[str]:
+    """Meta-trained over agents' lifetimes, against a tuned Adam, from `scripts.reproduce.rl_optimizers`."""
+    if name not in ("Open", "Optim4RL"):
+        return
+    record = _read("rl_optimizers")
+    training = record["training"][name]
+    rows = [
+        (
+            task,
+            *(_interval(score) for score in found["final_return"].values()),
+            _interval(found["meta-trained minus Adam, tuned"], "+"),
+        )
+        for task, found in record["results"][name].items()
+    ]
+    first = next(iter(record["results"][name].values()))
+    minutes = (training["run_seconds"] + training["compile_seconds"]) / 60
+    text = (
+        f"**Meta-trained** in {training['outer_steps']:,} outer steps on Catch, {minutes:.0f} minutes "
+        f"(`bash scripts/reproduce/rl_optimizers.sh`): the final return of agents on it and on grid worlds, which it "
+        f"has not seen, {record['seeds']} x {record['lifetimes_per_seed']} lifetimes. Adam has the best of seven "
+        f"learning rates on each."
+    )
+    header = ("task", *first["final_return"], "difference from Adam")
+    yield _origin(text, "rl_optimizers") + "\n\n" + _table(header, rows)
 
 
 def _estimator(name: str) -> Iterator[str]:
