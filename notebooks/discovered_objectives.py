@@ -156,7 +156,7 @@ compared = {
         for levels, result in groove["results"].items()
     )
 }
-print(len(groove["pairs"]), "pair(s) of runs;", groove["seeds"], "x", groove["levels_per_seed"], "levels each")
+print(len(groove["pairs"]), "pairs of runs;", groove["seeds"], "x", groove["levels_per_seed"], "levels each")
 pd.DataFrame(compared).transpose()
 
 # %% [markdown]

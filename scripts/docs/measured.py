@@ -251,7 +251,7 @@ def _curriculum(name: str) -> Iterator[str]:
     header = ("held-out levels", *next(iter(record["results"].values()))["final_return"], "difference")
     pairs = len(record["pairs"])
     text = (
-        f"**Against even levels**, {pairs} pair(s) of runs of `LPG` with equal meta-steps "
+        f"**Against even levels**, {pairs} pairs of runs of `LPG` with equal meta-steps "
         f"(`bash scripts/reproduce/groove_small.sh`): the final return of agents on {record['seeds']} x "
         f"{record['levels_per_seed']} levels. Intervals are over levels, not over runs."
     )
