@@ -6,14 +6,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 import pandas as pd
 from rich.console import Console
 
+from heurax import artifacts
 from heurax.config import find_config, read_config
 from heurax.evaluation import Interval, LifetimesConfig, bootstrap_mean, live
 from heurax.files import write_text
 from heurax.inner import PPO, ActorTraining
+from heurax.runs import TrainConfig
 from heurax.runs.provenance import code_version, environment
 
 __all__ = [
@@ -22,6 +25,7 @@ __all__ = [
     "Arm",
     "bands",
     "figure",
+    "initial_artifact",
     "kept",
     "live_agents",
     "on_levels",
@@ -148,6 +152,13 @@ def on_levels(
 def theta_of(artifact: Path) -> str:
     """What tells the meta-parameters of an artifact from others: the version of arms that live by it."""
     return hashlib.sha256((artifact / "theta.safetensors").read_bytes()).hexdigest()
+
+
+def initial_artifact(path: Path, config: TrainConfig) -> Path:
+    """Save the rule as a run of this config began, as an artifact."""
+    theta = jax.jit(lambda key: config.outer.init(config.inner, key).theta)(jax.random.key(config.seed))
+    artifacts.save(path, artifacts.Artifact(config.inner.rule, theta), overwrite=True)
+    return path
 
 
 def without_last(arm: Arm) -> Arm:

@@ -15,12 +15,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
-from scripts.reproduce.arms import HELD_OUT, Arm, bands, console, figure, on_levels, origin, theta_of, without_last
+from scripts.reproduce.arms import (
+    HELD_OUT,
+    Arm,
+    bands,
+    console,
+    figure,
+    initial_artifact,
+    on_levels,
+    origin,
+    theta_of,
+    without_last,
+)
 
-from heurax import artifacts
 from heurax.artifacts import PretrainedObjective
 from heurax.config import read_config
 from heurax.envs import Catch
@@ -36,14 +45,6 @@ NUM_SEEDS, NUM_STEPS = 10, 300
 LEARNING_RATE = 0.03
 """Of the agents on Catch, high as that of the tables in meta-training: the rule was found for agents that learn fast.
 By the rule of a trial run of 300 meta-steps, agents at 0.01 ended at -0.35, those at 0.03 at 0.84."""
-
-
-def initial_artifact(work: Path, config: TrainConfig) -> Path:
-    """The rule as the run began, as an artifact."""
-    theta = jax.jit(lambda key: config.outer.init(config.inner, key).theta)(jax.random.key(config.seed))
-    path = work / "initial"
-    artifacts.save(path, artifacts.Artifact(config.inner.rule, theta), overwrite=True)
-    return path
 
 
 def main() -> None:
@@ -69,7 +70,7 @@ def main() -> None:
         critic=None,
         num_eval_episodes=64,
     )
-    trained, initial = run / "artifact", initial_artifact(work, config)
+    trained, initial = run / "artifact", initial_artifact(work / "initial", config)
     agents = {
         LEARNED: (PretrainedObjective(str(trained)), theta_of(trained)),
         FRESH: (PretrainedObjective(str(initial)), theta_of(initial)),

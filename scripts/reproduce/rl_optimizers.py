@@ -17,12 +17,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
-from scripts.reproduce.arms import HELD_OUT, Arm, bands, console, figure, on_levels, origin, theta_of, without_last
+from scripts.reproduce.arms import (
+    HELD_OUT,
+    Arm,
+    bands,
+    console,
+    figure,
+    initial_artifact,
+    on_levels,
+    origin,
+    theta_of,
+    without_last,
+)
 
-from heurax import artifacts
 from heurax.artifacts import PretrainedOptimizer
 from heurax.config import read_config
 from heurax.envs import Catch, Environment, GridWorld
@@ -37,13 +46,6 @@ TASKS: dict[str, Environment] = {"Catch": Catch(), "grid worlds": GridWorld("sma
 LEARNED, FRESH, ADAM = "meta-trained", "not trained", "Adam, tuned"
 RATES = tuple(float(f"{rate:.2g}") for rate in np.logspace(-4, -1, 7))
 NUM_SEEDS, LIFETIMES_PER_SEED = 10, 8
-
-
-def initial_artifact(path: Path, config: TrainConfig) -> Path:
-    """The rule as the run began, as an artifact."""
-    theta = jax.jit(lambda key: config.outer.init(config.inner, key).theta)(jax.random.key(config.seed))
-    artifacts.save(path, artifacts.Artifact(config.inner.rule, theta), overwrite=True)
-    return path
 
 
 def adam(inner: PPO | ActorTraining, rate: float) -> OptaxOptimizer:
