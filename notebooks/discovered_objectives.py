@@ -136,9 +136,9 @@ for row, (quantity, title) in zip(panels, titles.items(), strict=True):
     row[0].set_ylabel(title)
 for axes, rule in zip(panels[0], rules, strict=True):
     axes.set_title(rule, fontsize=10)
+panels[0, 2].legend(title="updates", frameon=False, fontsize=8, loc="lower center", ncols=2)
 for axes in panels[1]:
     axes.set_xlabel("progress")
-panels[0, 0].legend(title="updates", frameon=False, fontsize=8)
 
 # %% [markdown]
 # ## With a curriculum
