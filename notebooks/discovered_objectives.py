@@ -17,7 +17,7 @@
 # discovered: a network reads what the agent did, backwards, and emits where the policy and a prediction without given
 # meaning should go. What makes such a network good is how well agents learn by it.
 #
-# Here are such networks, from saved results: some that were found on two CPU cores in half an hour each, by
+# Here are such networks, from saved results: some that were found on two CPU cores within half an hour each, by
 # meta-gradients, by evolution and with a curriculum of levels, and the one that DeepMind found on many games and
 # released. Each section names the script that repeats it.
 

@@ -31,6 +31,7 @@ __all__ = [
     "on_levels",
     "origin",
     "ratio_of_means",
+    "slug",
     "theta_of",
     "without_last",
 ]
@@ -117,8 +118,7 @@ def live_agents(name: str, config: str, overrides: Iterable[str], version: str =
         per_step = inner.num_envs * inner.num_rollout_steps
         return lifetimes.step * per_step, lifetimes.curves["episode_return"], lifetimes.run_seconds
 
-    slug = "".join(c if c.isalnum() else "_" for c in f"{name}-{type(inner.rule).__name__}").lower()
-    return kept(AGENTS, slug, [text, version], make)
+    return kept(AGENTS, slug(f"{name}-{type(inner.rule).__name__}"), [text, version], make)
 
 
 def on_levels(
@@ -147,6 +147,11 @@ def on_levels(
 
     identity = [repr(inner), num_seeds, per_seed, version]
     return kept(work, name, identity if seed == HELD_OUT else [*identity, seed], make)
+
+
+def slug(text: str) -> str:
+    """Of an arm's description, a name for its file."""
+    return "".join(c if c.isalnum() else "_" for c in text).lower()
 
 
 def theta_of(artifact: Path) -> str:

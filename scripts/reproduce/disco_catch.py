@@ -22,7 +22,7 @@ from typing import Any
 import jax
 import numpy as np
 import pandas as pd
-from scripts.reproduce.arms import Arm, bands, console, figure, kept, origin
+from scripts.reproduce.arms import Arm, bands, console, figure, kept, origin, slug
 
 from heurax import artifacts
 from heurax.artifacts.importers import import_artifact
@@ -63,8 +63,7 @@ def live_seeds(work: Path, name: str, overrides: tuple[str, ...], seeds: range, 
         returns = np.asarray(program(jax.random.key(seed)))
         return env_step, returns[None], time.monotonic() - started
 
-    slug = "".join(c if c.isalnum() else "_" for c in name).lower()
-    arms = [kept(work, f"{slug}-{seed}", [text, seed, version], lambda seed=seed: make(seed)) for seed in seeds]
+    arms = [kept(work, f"{slug(name)}-{seed}", [text, seed, version], lambda seed=seed: make(seed)) for seed in seeds]
     returns = np.concatenate([arm.returns for arm in arms])
     return Arm(env_step, returns, sum(arm.seconds for arm in arms), arms[-1].code_version)
 

@@ -28,6 +28,7 @@ from scripts.reproduce.arms import (
     initial_artifact,
     on_levels,
     origin,
+    slug,
     theta_of,
     without_last,
 )
@@ -78,15 +79,15 @@ def main() -> None:
             inner = dataclasses.replace(config.inner, env=env, **settings)
 
             def arm(name: str, optimizer: Any, seed: int = HELD_OUT, version: str = "", inner: Any = inner) -> Arm:
-                slug = "".join(c if c.isalnum() else "_" for c in name).lower()
                 inner = dataclasses.replace(inner, rule=optimizer)
-                return on_levels(runs, slug, inner, num_seeds, per_seed, seed, version)
+                return on_levels(runs, slug(name), inner, num_seeds, per_seed, seed, version)
 
-            areas = {
-                r: arm(f"{rule} {task} adam {r}", adam(inner, r), HELD_OUT + 1).returns[:, -1].mean() for r in rates
+            by_rate = {
+                rate: float(arm(f"{rule} {task} adam {rate}", adam(inner, rate), HELD_OUT + 1).returns[:, -1].mean())
+                for rate in rates
             }
-            tuning.setdefault(rule, {})[task] = {rate: float(area) for rate, area in areas.items()}
-            best = max(areas, key=areas.__getitem__)
+            tuning.setdefault(rule, {})[task] = by_rate
+            best = max(by_rate, key=by_rate.__getitem__)
             arms[rule, task, ADAM] = arm(f"{rule} {task} adam", adam(inner, best))
             for name, where in ((LEARNED, run / "artifact"), (FRESH, initial)):
                 optimizer = PretrainedOptimizer(str(where))

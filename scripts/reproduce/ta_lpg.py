@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import Array, Key
-from scripts.reproduce.arms import COLORS, HELD_OUT, Arm, console, kept, origin, theta_of
+from scripts.reproduce.arms import COLORS, HELD_OUT, Arm, console, kept, origin, slug, theta_of
 
 from heurax.artifacts import PretrainedObjective
 from heurax.config import read_config
@@ -66,8 +66,7 @@ def quantity(
         seconds = lifetimes.run_seconds if what == FINAL else 0.0  # counted once
         return steps, values.reshape(num_seeds, per_seed, -1).mean(axis=1), seconds
 
-    slug = "".join(c if c.isalnum() else "_" for c in f"{name}-{inner.num_steps}-{what}").lower()
-    return kept(work, slug, [repr(inner), num_seeds, per_seed, version, what], make)
+    return kept(work, slug(f"{name}-{inner.num_steps}-{what}"), [repr(inner), num_seeds, per_seed, version, what], make)
 
 
 def reaction(
@@ -101,8 +100,12 @@ def reaction(
         steps = np.arange(NUM_POINTS + 1) * inner.num_steps / NUM_POINTS
         return steps, by_seed / by_seed.mean(axis=1, keepdims=True), 0.0
 
-    slug = "".join(c if c.isalnum() else "_" for c in f"{name}-{inner.num_steps}-{REACTION}").lower()
-    return kept(work, slug, [repr(rule), repr(inner), num_seeds, per_seed, versions], make)
+    return kept(
+        work,
+        slug(f"{name}-{inner.num_steps}-{REACTION}"),
+        [repr(rule), repr(inner), num_seeds, per_seed, versions],
+        make,
+    )
 
 
 def difference(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:

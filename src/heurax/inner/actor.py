@@ -179,7 +179,13 @@ class ActorTraining(InnerLoop):
     def begin(self, theta: Any, level: Any, key: Key[Array, ""]) -> ActorState:
         """Sample a length, begin the episodes on a level, initialise the agent, its optimizer and the rule."""
         _, key_reset, key_params, key_critic, key_length = jax.random.split(key, 5)
-        params = self.network.learner().init(key_params, jnp.zeros(self.env.observation_shape, jnp.float32))["params"]
+        shape = self.env.observation_shape
+        params = self.network.learner().init(key_params, jnp.zeros(shape, jnp.float32))["params"]
+        replay, critic = (), ()
+        if self.replay is not None:
+            replay = self.replay.init(Rollout.zeros(self.num_rollout_steps, self.num_envs, shape, self._num_actions))
+        if self.critic is not None:
+            critic = self.critic.init(self.torso, shape, key_critic)
         return ActorState(
             level=level,
             length=self._sample_length(key_length),
@@ -188,8 +194,8 @@ class ActorTraining(InnerLoop):
             optimizer_state=self._optimizer(theta).init(params),
             rule_state=self._objective(theta).init(),
             environment=reset_batch(self.env, level, key_reset, self.num_envs),
-            replay=() if self.replay is None else self.replay.init(self._empty_rollout()),
-            critic=() if self.critic is None else self.critic.init(self.torso, self.env.observation_shape, key_critic),
+            replay=replay,
+            critic=critic,
             regulariser=jnp.zeros([], jnp.float32),
             episodes=Episodes(jnp.zeros([], jnp.float32), jnp.zeros([], jnp.float32)),
             step=jnp.zeros([], jnp.int32),
@@ -241,14 +247,7 @@ class ActorTraining(InnerLoop):
             key,
             self.num_rollout_steps,
         )
-        rollout = Rollout(
-            observation=jnp.concatenate([experience.observation, environment.observation[None]]),
-            behaviour_logits=experience.outputs,
-            action=experience.action,
-            reward=experience.reward,
-            ended=experience.ended,
-        )
-        return environment, experience, rollout
+        return environment, experience, Rollout.of(experience, environment.observation)
 
     def trajectory(self, state: ActorState, rollout: Rollout, outputs: Outputs) -> Trajectory:
         """What the rule is shown of a rollout, given the agent's outputs for its observations."""
@@ -307,17 +306,6 @@ class ActorTraining(InnerLoop):
         space = self.env.action_space
         assert isinstance(space, Discrete)
         return space.num_actions
-
-    def _empty_rollout(self) -> Rollout:
-        """A rollout of zeros."""
-        shape = (self.num_rollout_steps, self.num_envs)
-        return Rollout(
-            observation=jnp.zeros((shape[0] + 1, shape[1], *self.env.observation_shape), jnp.float32),
-            behaviour_logits=jnp.zeros((*shape, self._num_actions), jnp.float32),
-            action=jnp.zeros(shape, jnp.int32),
-            reward=jnp.zeros(shape, jnp.float32),
-            ended=jnp.zeros(shape, jnp.bool),
-        )
 
     def _learn(
         self, theta: Any, state: ActorState, rollout: Rollout, key: Key[Array, ""]

@@ -1,5 +1,6 @@
 """An actor-critic agent: a network and a policy that fit an environment."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -76,13 +77,7 @@ class Agent:
         ended: Bool[Array, " time"],
     ) -> tuple[Float[Array, "time outputs"], Float[Array, " time"]]:
         """Outputs and values along a trajectory; the memory starts anew after every step at which `ended`."""
-
-        def step(memory: Any, now: tuple[Array, Array]) -> tuple[Any, tuple[Array, Array]]:
-            observation, ended = now
-            seen = self.step(params, memory, observation)
-            return self.remember(ended, seen.memory), (seen.outputs, seen.value)
-
-        return jax.lax.scan(step, memory, (observation, ended))[1]
+        return self._along(lambda _, seen: (seen.outputs, seen.value), params, memory, observation, ended)
 
     def memories_along(
         self,
@@ -92,14 +87,21 @@ class Agent:
         ended: Bool[Array, " time"],
     ) -> Any:
         """The memory before each step of a trajectory, which starts anew as in `unroll`: leaves `[time, ...]`."""
-
-        def step(memory: Any, now: tuple[Array, Array]) -> tuple[Any, Any]:
-            observation, ended = now
-            return self.remember(ended, self.step(params, memory, observation).memory), memory
-
-        return jax.lax.scan(step, memory, (observation, ended))[1]
+        return self._along(lambda memory, _: memory, params, memory, observation, ended)
 
     def activity(self, params: Any, memory: Any, observation: Float[Array, "batch ..."]) -> Any:
         """Mean magnitude of what units put out, a tree like `params` as of `unit_activity`, and the policy's own."""
         active = unit_activity(self.module, params, memory, observation)
         return {**active, **self.policy.activity(params)}
+
+    def _along(
+        self, keep: Callable[[Any, AgentStep], Any], params: Any, memory: Any, observation: Array, ended: Array
+    ) -> Any:
+        """What is kept of the memory before each step of a trajectory, and of what the agent makes of the step."""
+
+        def step(memory: Any, now: tuple[Array, Array]) -> tuple[Any, Any]:
+            observation, ended = now
+            seen = self.step(params, memory, observation)
+            return self.remember(ended, seen.memory), keep(memory, seen)
+
+        return jax.lax.scan(step, memory, (observation, ended))[1]

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from heurax.inner.experience import Experience
+
 __all__ = ["ExperienceReplay", "ReplayState", "Rollout"]
 
 
@@ -28,6 +30,28 @@ class Rollout(NamedTuple):
     reward: Float[Array, "time batch"]
     ended: Bool[Array, "time batch"]
 
+    @classmethod
+    def of(cls, experience: Experience, last_observation: Float[Array, "batch ..."]) -> "Rollout":
+        """A rollout of an agent whose outputs are logits, and the observation after it."""
+        return cls(
+            observation=jnp.concatenate([experience.observation, last_observation[None]]),
+            behaviour_logits=experience.outputs,
+            action=experience.action,
+            reward=experience.reward,
+            ended=experience.ended,
+        )
+
+    @classmethod
+    def zeros(cls, time: int, batch: int, observation_shape: tuple[int, ...], num_actions: int) -> "Rollout":
+        """One in which nothing happens."""
+        return cls(
+            observation=jnp.zeros((time + 1, batch, *observation_shape), jnp.float32),
+            behaviour_logits=jnp.zeros((time, batch, num_actions), jnp.float32),
+            action=jnp.zeros((time, batch), jnp.int32),
+            reward=jnp.zeros((time, batch), jnp.float32),
+            ended=jnp.zeros((time, batch), jnp.bool),
+        )
+
 
 @struct.dataclass
 class ReplayState:
@@ -44,7 +68,8 @@ class ExperienceReplay:
     It suits rules that correct for the policy that acted, as `Disco` does; to A2C and LPG all experience is taken as
     the present policy's.
 
-    Source: Lin 1992; disco_rl, whose agents learn from batches of which 90% is replayed, `num_replayed` 9.
+    Source: Lin 1992, "Self-improving reactive agents based on reinforcement learning, planning and teaching"; Oh et al.
+    2025, whose agents learn from batches of which 90% is replayed, `num_replayed` 9.
 
     Args:
         capacity: rollouts that are kept, each of all copies of the environment; >= 1.
