@@ -43,7 +43,8 @@ def shared() -> Path:
 
 @pytest.fixture
 def heurax_command(tmp_path):
-    """Starts `heurax ...` as a user would; two virtual devices, a shared compilation cache."""
+    """Starts `heurax ...` as a user would, with a shared compilation cache; none outlives its test."""
+    started = []
 
     def start(*arguments, **options) -> subprocess.Popen:
         cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "jax-cache"))
@@ -54,11 +55,17 @@ def heurax_command(tmp_path):
             "COLUMNS": "200",
         }
         command = [sys.executable, "-m", "heurax.cli", *map(str, arguments)]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
         )
+        started.append(process)
+        return process
 
-    return start
+    yield start
+    for process in started:
+        process.kill()
+        with process:  # closes its pipes and waits for it
+            pass
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from heurax.errors import HeuraxError, LostProcessError
+from heurax.runs.distributed import lost_process
 
 __all__ = ["Checkpoints"]
 
@@ -132,6 +133,8 @@ class Checkpoints:
             raise self._save_error(None, error) from error
 
     def _save_error(self, step: int | None, error: BaseException) -> HeuraxError:
+        if jax.process_count() > 1 and any(isinstance(e, jax.errors.JaxRuntimeError) for e in _chain(error)):
+            return lost_process(self.latest_step)
         what = "a checkpoint" if step is None else f"checkpoint {step}"
         full = any(isinstance(e, OSError) and e.errno == errno.ENOSPC for e in _chain(error))
         reason = "no space left on device" if full or "No space left" in str(error) else _first_line(error)

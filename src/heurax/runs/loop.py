@@ -16,13 +16,13 @@ import numpy as np
 from rich.console import Console
 
 from heurax import artifacts
-from heurax.errors import HeuraxError, LostProcessError
+from heurax.errors import HeuraxError
 from heurax.files import write_text
 from heurax.runs.checkpoints import Checkpoints
 from heurax.runs.config import TrainConfig
 from heurax.runs.devices import OuterProgram, peak_memory, tasks_mesh
 from heurax.runs.directory import RunDirectory
-from heurax.runs.distributed import any_process, is_first_process
+from heurax.runs.distributed import any_process, is_first_process, lost_process
 from heurax.runs.feed import Feed
 from heurax.runs.profiling import write_profile
 from heurax.runs.progress import RunProgress
@@ -143,11 +143,11 @@ def _run(
         feed = stack.enter_context(
             Feed(program.streams, mesh, None if latest is None else checkpoints.feed_place(latest))
         )
+        stack.enter_context(_lost_processes(checkpoints))
         first = step
         while step < total and not any_process(bool(stop)):
-            with _lost_processes(checkpoints):
-                state, metrics = advance(state, feed.take())
-                record = {name: float(np.mean(values)) for name, values in jax.device_get(metrics).items()}
+            state, metrics = advance(state, feed.take())
+            record = {name: float(np.mean(values)) for name, values in jax.device_get(metrics).items()}
             step += config.steps_per_dispatch
             check_finite(record, step, checkpoints)
             meta_loss = record["meta_loss"]
@@ -200,11 +200,7 @@ def _lost_processes(checkpoints: Checkpoints) -> Iterator[None]:
     except jax.errors.JaxRuntimeError as error:
         if jax.process_count() == 1:
             raise
-        latest = checkpoints.latest_step
-        kept = "no checkpoint is complete yet" if latest is None else f"checkpoint {latest} is complete"
-        raise LostProcessError(
-            f"another process of this run has ended; {kept}; start all processes again to resume"
-        ) from error
+        raise lost_process(checkpoints.latest_step) from error
 
 
 def check_finite(record: dict[str, float], step: int, checkpoints: Checkpoints) -> None:
