@@ -1,5 +1,8 @@
 """Fixed tasks, what they cost, and data from files in a config."""
 
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -43,6 +46,12 @@ def test_there_are_enough_and_of_all_sizes():
 def test_a_runs_cost_is_that_of_all_its_steps():
     short, long = (task_cost(RuleTraining(num_steps=n)).num_operations for n in (5, 10))
     assert long == pytest.approx(2 * short, rel=0.1)
+
+
+def test_data_is_loaded_late():
+    """What loads it takes longer to import than JAX, and other commands start without."""
+    code = "import sys, heurax.runs, heurax.cli; sys.exit('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_config_may_take_its_images_from_files(tmp_path):

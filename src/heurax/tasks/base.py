@@ -38,6 +38,11 @@ class TaskFamily(abc.ABC):
         """Classes, where a batch is `(inputs, labels)` with integer labels `[batch]`; None for other families."""
         return None
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether there are such classes; a family that counts them in its data can say so without loading it."""
+        return self.num_labels is not None
+
     @abc.abstractmethod
     def sample(self, key: Key[Array, ""]) -> Any:
         """Draw a problem: a pytree of arrays, empty if all problems of the family are the same."""

@@ -38,6 +38,11 @@ class Classification(TaskFamily):
         """Classes of the data set."""
         return self.data.num_classes
 
+    @property
+    def has_labels(self) -> bool:
+        """It has."""
+        return True
+
     def batch(self, task: Any, key: Key[Array, ""], split: Split = "train") -> tuple[Array, Array]:
         """Inputs `[batch, features]` and labels `[batch]`, drawn with replacement."""
         del task  # unused: all tasks of the family share the data

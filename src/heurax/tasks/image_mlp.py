@@ -64,7 +64,7 @@ class ImageMLP(Classification):
         low, high = self.width
         log_width = jax.random.uniform(key_width, minval=jnp.log(low), maxval=jnp.log(high + 1))
         return ImageMLPTask(
-            width=jnp.clip(jnp.exp(log_width).astype(jnp.int32), low, high),
+            width=jnp.int32(low) if low == high else jnp.clip(jnp.exp(log_width).astype(jnp.int32), low, high),
             depth=jax.random.randint(key_depth, (), self.depth[0], self.depth[1] + 1),
             activation=jax.random.randint(key_activation, (), 0, len(self.activations)),
         )

@@ -46,6 +46,6 @@ def test_artifact_keeps_the_nested_rule(tmp_path):
 
 @pytest.mark.slow
 def test_coordinate_check():
-    changes = coordinate_check(RULES["AdafacMLP (32)"], num_seeds=2)
+    changes = coordinate_check(RULES["AdafacMLP (32)"], widths=(32, 128, 512), num_seeds=2)
     assert spread(changes["under_mup"]) < 2  # eight seeds: 1.13 and 7.02
     assert spread(changes["plain"]) > 4

@@ -36,6 +36,11 @@ class Augmentation(TaskFamily):
         """The family's."""
         return self.family.num_labels
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether the family's batches have."""
+        return self.family.has_labels
+
     def sample(self, key: Key[Array, ""]) -> AugmentedTask:
         """Draw a task of the family, and nothing besides."""
         return AugmentedTask(self.family.sample(key), ())

@@ -81,7 +81,7 @@ class LabelNoise(Augmentation):
     def __post_init__(self) -> None:
         if not 0 <= self.low <= self.high <= 1:
             raise ValueError(f"low and high must satisfy 0 <= low <= high <= 1, got {self.low} and {self.high}")
-        if self.family.num_labels is None:
+        if not self.family.has_labels:
             raise ValueError(f"family must have labels, and {type(self.family).__name__} has none")
 
     def sample(self, key: Key[Array, ""]) -> AugmentedTask:
