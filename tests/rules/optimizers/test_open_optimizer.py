@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from heurax.rules import Open
+from heurax.rules.optimizers import networks, open_optimizer
 
 
 def test_noise_only_for_the_actor_and_mean_zero():
@@ -34,3 +35,22 @@ def test_noise_only_for_the_actor_and_mean_zero():
 def test_bad_fields(fields, message):
     with pytest.raises(ValueError, match=message):
         Open(**fields)
+
+
+def test_blocks_change_no_number(monkeypatch):
+    """A large tensor goes through the network block by block, whatever is broadcast to it."""
+    keys = jax.random.split(jax.random.key(0), 4)
+    params, gradients = ({"actor": jax.random.normal(key, (60, 20))} for key in keys[:2])
+    rule = Open()
+    theta = jax.tree.map(lambda x: x + 0.1, rule.init(keys[2]))
+    activations = {"actor": jnp.arange(20.0)}
+
+    def update(params, gradients):
+        optimizer = rule.optimizer(theta, num_steps=10)
+        return optimizer.update(gradients, optimizer.init(params), params, key=keys[3], activations=activations)
+
+    whole = jax.jit(update)(params, gradients)
+    monkeypatch.setattr(networks, "BLOCK_SIZE", 100)
+    monkeypatch.setattr(open_optimizer, "LARGEST_BLOCK", 200)
+    in_blocks = jax.jit(lambda *trees: update(*trees))(params, gradients)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7), in_blocks, whole)

@@ -32,6 +32,7 @@ __all__ = [
     "init_linear",
     "init_mlp",
     "linear",
+    "map_blocks",
     "mean_squares",
     "mlp",
     "normalise",
@@ -274,8 +275,22 @@ def normalised_mlp(
     shape = jnp.broadcast_shapes(*(channel.shape[1:] for channel in channels))
     # The barrier keeps XLA from storing the channels to use them again.
     inputs = jax.lax.optimization_barrier(inputs)
-    blocks = _blocks(shape) if wide else None
-    return unpack(network(inputs) if blocks is None else _map_blocks(network, inputs, rank, *blocks))
+    return unpack(map_blocks(network, inputs, shape, 2 * BLOCK_SIZE) if wide else network(inputs))
+
+
+def map_blocks(
+    function: Callable[[Any], Channels], inputs: Any, shape: tuple[int, ...], largest_block: int
+) -> Channels:
+    """`function(inputs)`, for a large tensor block by block, so that what lies between stays in the cache.
+
+    Args:
+        function: maps parts of `inputs` to channels; elementwise.
+        inputs: a tree of arrays that broadcast to the tensor's shape, with or without further axes in front.
+        shape: of the tensor.
+        largest_block: elements of the largest tensors that are one block.
+    """
+    blocks = None if math.prod(shape) <= largest_block else _blocks(shape)
+    return function(inputs) if blocks is None else _map_blocks(function, inputs, len(shape), *blocks)
 
 
 @jax.custom_jvp
