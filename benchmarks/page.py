@@ -34,6 +34,7 @@ def table(rows: Rows, columns: Mapping[str, tuple[str, str]]) -> str:
 def page(results: Path = Path("results")) -> str:
     """The page's text."""
     outer = load(results, "outer_throughput/outer_throughput.json")
+    peer = load(results, "peer/peer.json")["rows"]
     roofline = load(results, "roofline/roofline.json")["rows"]
     peak, *pieces = roofline
     by_piece = {row["piece"]: row for row in pieces}
@@ -93,6 +94,26 @@ machine of the same kind at another time (`python -m benchmarks.outer_throughput
                 "times peer": ("times_peer", ".1f"),
                 "compile s": ("compile_seconds", ".1f"),
                 "peer's": ("peer_compile", ".0f"),
+            },
+        )
+    }
+
+By turns with the peer's release on PyPI, of 2022, on the same JAX (`python -m benchmarks.peer --help`); *scalar* is its
+own faster path for `AdafacMLP`:
+
+{
+        table(
+            peer,
+            {
+                "estimator": ("estimator", ""),
+                "rule": ("rule", ""),
+                "peer's path": ("path", ""),
+                "N x T": ("size", ""),
+                "inner steps/s": ("inner_steps_per_second", ",.0f"),
+                "peer's steps/s": ("peer", ",.0f"),
+                "times peer": ("times_peer", ".1f"),
+                "compile s": ("compile_seconds", ".1f"),
+                "peer's compile s": ("peer_compile", ".1f"),
             },
         )
     }
