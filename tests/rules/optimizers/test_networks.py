@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from heurax.rules.optimizers import networks
+from heurax.rules.optimizers import blocks, networks
 
 WIDTH = 12
 SHAPES = {"of rows": (24, 20), "of a stack": (3, 8, 64), "of a vector": (1024,)}
@@ -42,8 +42,8 @@ def problem(shape):
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_blocks_change_neither_outputs_nor_gradients(shape, monkeypatch):
-    monkeypatch.setattr(networks, "BLOCK_SIZE", 100)
-    assert networks._blocks(shape) is not None
+    monkeypatch.setattr(blocks, "BLOCK_SIZE", 100)
+    assert blocks._blocks(shape) is not None
     inputs, layers = problem(shape)
 
     def in_blocks(inputs, layers):

@@ -24,7 +24,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Key
+
+from heurax.rules.optimizers import blocks
 
 __all__ = [
     "Channels",
@@ -32,7 +34,6 @@ __all__ = [
     "init_linear",
     "init_mlp",
     "linear",
-    "map_blocks",
     "mean_squares",
     "mlp",
     "normalise",
@@ -47,12 +48,6 @@ Layer = tuple[Float[Array, "_ _"], Float[Array, " _"]]
 UNROLLED_WIDTH = 8
 """Layers up to this width are unrolled into elementwise operations, which XLA fuses with the features; wider ones are
 matrix products."""
-
-BLOCK_SIZE = 1_024
-"""Elements of a tensor that a wide network works on at a time: 32 hidden units of them take 128 KB of cache."""
-
-NUM_SHARDS = 4
-"""Blocks are chosen so that a tensor sharded this many times, or a divisor of it, is not gathered."""
 
 SHORT_VECTOR = 32
 """Elements of a row or column up to which XLA's products of matrices cost more to call than the sums they make."""
@@ -275,22 +270,7 @@ def normalised_mlp(
     shape = jnp.broadcast_shapes(*(channel.shape[1:] for channel in channels))
     # The barrier keeps XLA from storing the channels to use them again.
     inputs = jax.lax.optimization_barrier(inputs)
-    return unpack(map_blocks(network, inputs, shape, 2 * BLOCK_SIZE) if wide else network(inputs))
-
-
-def map_blocks(
-    function: Callable[[Any], Channels], inputs: Any, shape: tuple[int, ...], largest_block: int
-) -> Channels:
-    """`function(inputs)`, for a large tensor block by block, so that what lies between stays in the cache.
-
-    Args:
-        function: maps parts of `inputs` to channels; elementwise.
-        inputs: a tree of arrays that broadcast to the tensor's shape, with or without further axes in front.
-        shape: of the tensor.
-        largest_block: elements of the largest tensors that are one block.
-    """
-    blocks = None if math.prod(shape) <= largest_block else _blocks(shape)
-    return function(inputs) if blocks is None else _map_blocks(function, inputs, len(shape), *blocks)
+    return unpack(blocks.map_blocks(network, inputs, shape) if wide else network(inputs))
 
 
 @jax.custom_jvp
@@ -353,53 +333,6 @@ def _narrow_product_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     by_x = jnp.stack([jnp.sum(x_dot * weight[None, :, j], axis=1) for j in range(weight.shape[1])], axis=1)
     by_weight = jnp.tensordot(jax.lax.optimization_barrier(weight_dot.T), x, axes=(1, 1)).T
     return x @ weight, by_x + by_weight
-
-
-def _blocks(shape: tuple[int, ...]) -> tuple[int, int] | None:
-    """The axis to work along block by block, and the number of blocks; None for a tensor that is one block."""
-    size = math.prod(shape)
-    if size <= 2 * BLOCK_SIZE:
-        return None
-    axes = range(max(len(shape) - 1, 1))  # not along the last axis, whose elements are neighbours in memory
-    options = [(axis, n) for axis in axes for n in range(2, shape[axis] + 1) if shape[axis] % n == 0]
-
-    def cost(option: tuple[int, int]) -> tuple[bool, float]:
-        axis, num_blocks = option
-        spread = shape[axis] // num_blocks % NUM_SHARDS == 0  # each of so many shards has a part of every block
-        return not spread, abs(math.log(size / num_blocks / BLOCK_SIZE))
-
-    return min(options, key=cost, default=None)
-
-
-def _map_blocks(network: Callable[[Any], Channels], inputs: Any, rank: int, axis: int, num_blocks: int) -> Channels:
-    """`network(inputs)`, block by block along an axis of the tensor, recomputed in reverse mode.
-
-    The axis is split in two, the second of which counts blocks: however the tensor is sharded along it, it stays so.
-    """
-    axis -= rank  # from behind, because some inputs have further axes in front
-
-    def split(x: Array) -> Array:
-        length = x.shape[axis]
-        parts = (length // num_blocks, num_blocks) if length > 1 else (1, 1)
-        return x.reshape(*x.shape[: x.ndim + axis], *parts, *x.shape[x.ndim + axis + 1 :])
-
-    split_inputs = jax.tree.map(split, inputs)
-
-    @jax.checkpoint
-    def block(index: Int[Array, ""]) -> Channels:
-        def select(x: Array) -> Array:
-            position = x.ndim + axis
-            last = x.shape[position] - 1
-            return jax.lax.dynamic_index_in_dim(x, jnp.minimum(index, last), position, keepdims=False)
-
-        return network(jax.tree.map(select, split_inputs))
-
-    def join(x: Array) -> Array:
-        position = x.ndim + axis
-        x = jnp.moveaxis(x, 0, position)
-        return x.reshape(*x.shape[: position - 1], -1, *x.shape[position + 1 :])
-
-    return [join(x) for x in jax.lax.map(block, jnp.arange(num_blocks))]
 
 
 def _sum(terms: Iterable[Array]) -> Array:

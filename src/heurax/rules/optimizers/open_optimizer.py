@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from heurax.rules.base import LearnedOptimizer
-from heurax.rules.optimizers import features, networks, tensors
+from heurax.rules.optimizers import blocks, features, networks, tensors
 from heurax.rules.optimizers.recurrent import gru, init_gru
 
 __all__ = ["Open", "OpenState", "layer_proportions"]
@@ -219,7 +219,7 @@ def _update_tensor(
         step = STEP_MULT * (first * jnp.exp(EXP_MULT * second) + of_noise * noise)
         return [step[None], hidden]
 
-    step, hidden = networks.map_blocks(network, (p, g, momentum, dormancy, noise, hidden), p.shape, LARGEST_BLOCK)
+    step, hidden = blocks.map_blocks(network, (p, g, momentum, dormancy, noise, hidden), p.shape, LARGEST_BLOCK)
     return step[0], (momentum, hidden)
 
 
