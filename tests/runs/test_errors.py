@@ -1,9 +1,14 @@
 """Bad input: one sentence, exit code 2, no traceback, nothing overwritten."""
 
+import errno
 import shutil
 import subprocess
 
+import jax.numpy as jnp
 import pytest
+
+from heurax.errors import HeuraxError
+from heurax.runs.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.slow
 
@@ -105,3 +110,17 @@ def test_full_disk(config_path, heurax_run, tmp_path):
         assert "Traceback" not in result[2]
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_failed_checkpoint_is_told_when_closing_fails_too(monkeypatch, tmp_path):
+    def fail(error):
+        raise error
+
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    checkpoints.save(20, {"theta": jnp.zeros(3)})
+    checkpoints.restore(20, {"theta": jnp.zeros(3)})  # waits
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(checkpoints._manager, "wait_until_finished", lambda: fail(full))
+    monkeypatch.setattr(checkpoints._manager, "close", lambda: fail(ValueError("RESOURCE_EXHAUSTED")))
+    with pytest.raises(HeuraxError, match="no space left on device; the latest complete one is step 20"):
+        checkpoints.close()

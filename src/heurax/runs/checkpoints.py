@@ -1,5 +1,6 @@
 """Checkpoints of the whole outer state: our one door to orbax."""
 
+import contextlib
 import errno
 import logging
 from pathlib import Path
@@ -114,8 +115,11 @@ class Checkpoints:
         """Wait for the checkpoint that is being written, if any."""
         try:
             self._wait()
-        finally:
-            self._manager.close()
+        except HeuraxError:
+            with contextlib.suppress(Exception):  # orbax may raise here what came of the same failure
+                self._manager.close()
+            raise
+        self._manager.close()
 
     def __enter__(self) -> "Checkpoints":
         return self
