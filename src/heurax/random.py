@@ -1,4 +1,6 @@
-"""Random bits and normal numbers, the same as `jax.random`'s, as one elementwise expression.
+"""Random numbers for compiled programs: cheap ones, and none where there is no choice.
+
+Bits and normal numbers are the same as `jax.random`'s, as one elementwise expression.
 
 On CPUs `jax.random` computes Threefry in a loop, to compile faster, and the loop passes over its arrays some fifty
 times. For the perturbations of a large `theta` that is dear.
@@ -10,9 +12,9 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, UInt32
+from jaxtyping import Array, Float, Int, Key, UInt32
 
-__all__ = ["bits", "normal"]
+__all__ = ["bits", "integer", "log_uniform", "normal"]
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
@@ -61,3 +63,23 @@ def normal(key: Key[Array, ""], shape: tuple[int, ...], dtype: jnp.dtype) -> Flo
     low = jnp.nextafter(jnp.float32(-1), jnp.float32(0))
     uniform = jnp.maximum(low, (mantissa.view(jnp.float32) - 1) * (1 - low) + low)
     return jnp.float32(math.sqrt(2)) * jax.lax.erf_inv(uniform)
+
+
+def integer(key: Key[Array, ""], low: int, high: int) -> Int[Array, ""]:
+    """Uniform between `low` and `high`, both included. A single value is a constant: there is nothing to compile.
+
+    >>> int(integer(jax.random.key(0), 3, 3))
+    3
+    """
+    return jnp.int32(low) if low == high else jax.random.randint(key, (), low, high + 1)
+
+
+def log_uniform(key: Key[Array, ""], low: float, high: float) -> Float[Array, ""]:
+    """Log-uniform between `low` and `high`, both > 0. A single value is a constant, as for `integer`.
+
+    >>> float(log_uniform(jax.random.key(0), 0.5, 0.5))
+    0.5
+    """
+    if low == high:
+        return jnp.float32(low)
+    return jnp.exp(jax.random.uniform(key, minval=math.log(low), maxval=math.log(high)))

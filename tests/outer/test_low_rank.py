@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from heurax.outer.perturbation import SigmaSchedule, sample_noise
+from heurax.outer.trees import from_vector
 
 NUM_PAIRS = 1000
 
@@ -13,8 +14,8 @@ def es_cosine(rank, seed):
     key_target, key_noise = jax.random.split(jax.random.key(seed))
     target = jax.random.normal(key_target, (32, 32))
     noise = jax.vmap(lambda key: sample_noise(key, target, 1.0, rank))(jax.random.split(key_noise, NUM_PAIRS))
-    slopes = jnp.sum(noise * target[None], axis=(1, 2))  # (L+ - L-) / 2
-    estimate = jnp.mean(slopes[:, None, None] * noise, axis=0)
+    slopes = jnp.sum(noise * target.ravel()[None], axis=1)  # (L+ - L-) / 2
+    estimate = jnp.mean(slopes[:, None] * noise, axis=0).reshape(32, 32)
     return jnp.sum(estimate * target) / jnp.linalg.norm(estimate) / jnp.linalg.norm(target), estimate
 
 
@@ -31,7 +32,7 @@ def test_rank_one_keeps_the_cosine_of_full_rank():
 @pytest.mark.parametrize("rank", [1, 4])
 def test_low_rank_noise_has_unit_covariance_and_the_rank_asked_for(rank):
     theta = {"matrix": jnp.zeros((6, 5)), "stack": jnp.zeros((2, 6, 5)), "vector": jnp.zeros(5)}
-    draw = lambda key: sample_noise(key, theta, 0.5, rank)  # noqa: E731
+    draw = lambda key: from_vector(sample_noise(key, theta, 0.5, rank), theta)  # noqa: E731
     one = draw(jax.random.key(0))
     assert np.linalg.matrix_rank(one["matrix"]) == rank
     assert (np.linalg.matrix_rank(one["stack"]) == rank).all()

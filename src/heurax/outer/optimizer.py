@@ -6,7 +6,15 @@ from typing import Any, Literal
 
 import optax
 
+from heurax.outer.trees import from_vector, to_vector
+
 __all__ = ["OuterOptimizer"]
+
+ELEMENTWISE = frozenset(
+    {"adabelief", "adadelta", "adagrad", "adam", "adamax", "adamaxw", "adamw", "adan", "amsgrad", "lion", "nadam"}
+    | {"nadamw", "radam", "rmsprop", "rprop", "sgd", "sign_sgd", "yogi"}
+)
+"""Optimizers of optax that treat each number alike, whichever leaf it is in; a `mask` tells leaves apart."""
 
 
 @dataclass(frozen=True)
@@ -79,4 +87,22 @@ class OuterOptimizer:
             optimizer = optax.chain(optax.clip_by_global_norm(self.clip_norm), optimizer)
         if self.accumulate > 1:
             optimizer = optax.MultiSteps(optimizer, every_k_schedule=self.accumulate).gradient_transformation()
-        return optimizer
+        return _on_vector(optimizer) if self.name in ELEMENTWISE and "mask" not in self.options else optimizer
+
+
+def _on_vector(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+    """An optimizer on all numbers of a tree as one vector: else each leaf is several programs of its own to compile.
+
+    As `optax.flatten`, which has no answer to an empty tree.
+    """
+
+    def init(params: optax.Params) -> optax.OptState:
+        return optimizer.init(to_vector(params))
+
+    def update(
+        updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, optax.OptState]:
+        vector, state = optimizer.update(to_vector(updates), state, None if params is None else to_vector(params))
+        return from_vector(vector, updates), state
+
+    return optax.GradientTransformation(init, update)

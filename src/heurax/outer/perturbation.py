@@ -1,6 +1,7 @@
 """Gaussian perturbations of `theta`, in antithetic pairs: of full or of low rank, of constant or of scheduled size."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,12 +10,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from heurax import random
+from heurax.outer.trees import from_vector, to_vector
 
 __all__ = ["SigmaSchedule", "antithetic", "sample_noise"]
 
 
-def sample_noise(key: Key[Array, ""], theta: Any, sigma: float, rank: int | None = None) -> Any:
-    """Noise of mean 0 and covariance `sigma^2 I` in the shape of `theta`.
+def sample_noise(key: Key[Array, ""], theta: Any, sigma: float, rank: int | None = None) -> Float[Array, " n"]:
+    """Noise of mean 0 and covariance `sigma^2 I` for the numbers of `theta`, in the order of `to_vector`.
 
     With a `rank`, the noise of a matrix of m rows and n columns is `sigma A B^T / sqrt(rank)`, with standard normal `A`
     (m x rank) and `B` (n x rank); an array of more than two axes is a stack of matrices. Vectors, scalars, and
@@ -25,24 +27,24 @@ def sample_noise(key: Key[Array, ""], theta: Any, sigma: float, rank: int | None
 
     Args:
         key: a typed PRNG key.
-        theta: gives structure, shapes and dtypes.
+        theta: gives the shapes.
         sigma: standard deviation of each number; > 0.
         rank: of the noise of matrices; >= 1, or None for full rank.
     """
-    leaves, treedef = jax.tree.flatten(theta)
-    keys = jax.random.split(key, len(leaves))
-    noise = [sigma * _standard_noise(k, leaf, rank) for k, leaf in zip(keys, leaves, strict=True)]
-    return treedef.unflatten(noise)
+    factors = [_factor_shapes(leaf.shape, rank) for leaf in jax.tree.leaves(theta)]
+    sizes = [math.prod(shape) for shapes in factors for shape in shapes]
+    numbers = random.normal(key, (sum(sizes),), to_vector(theta).dtype)  # a draw for each leaf is more to compile
+    if rank is not None and sizes:
+        parts = iter(jax.lax.split(numbers, sizes))
+        numbers = to_vector([_noise([next(parts).reshape(shape) for shape in shapes]) for shapes in factors])
+    return sigma * numbers
 
 
-def antithetic(theta: Any, noise: Any) -> Any:
-    """`theta + noise` and `theta - noise`, stacked along a new leading axis of size 2."""
-
-    def pair(t: Array, e: Array) -> Array:
-        signs = jnp.asarray([1, -1], e.dtype).reshape(2, *(1,) * e.ndim)
-        return t[None] + signs * e[None]  # unlike `jnp.stack`, XLA's CPU backend computes this with vector instructions
-
-    return jax.tree.map(pair, theta, noise)
+def antithetic(theta: Any, noise: Float[Array, " n"]) -> Any:
+    """`theta + noise` and `theta - noise`, stacked along a new leading axis of size 2; `noise` is a vector."""
+    signs = jnp.asarray([1, -1], noise.dtype)[:, None]
+    pair = to_vector(theta)[None] + signs * noise[None]  # unlike `jnp.stack`, XLA's CPU backend vectorises this
+    return jax.vmap(lambda vector: from_vector(vector, theta))(pair)
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,17 @@ class SigmaSchedule:
         return jnp.ones_like(progress)
 
 
-def _standard_noise(key: Key[Array, ""], leaf: Array, rank: int | None) -> Array:
-    if rank is None or leaf.ndim < 2 or max(leaf.shape[-2:]) <= rank:
-        return random.normal(key, leaf.shape, leaf.dtype)
-    key_rows, key_columns = jax.random.split(key)
-    rows = jax.random.normal(key_rows, (*leaf.shape[:-1], rank), leaf.dtype)
-    columns = jax.random.normal(key_columns, (*leaf.shape[:-2], leaf.shape[-1], rank), leaf.dtype)
-    return rows @ jnp.swapaxes(columns, -1, -2) / math.sqrt(rank)
+def _factor_shapes(shape: tuple[int, ...], rank: int | None) -> list[tuple[int, ...]]:
+    """The shapes of the standard normal numbers that noise of this shape is made of: itself, or two factors."""
+    if rank is None or len(shape) < 2 or max(shape[-2:]) <= rank:
+        return [shape]
+    *stack, rows, columns = shape
+    return [(*stack, rows, rank), (*stack, columns, rank)]
+
+
+def _noise(factors: Sequence[Array]) -> Array:
+    """What `_factor_shapes` factored, of unit variance."""
+    if len(factors) == 1:
+        return factors[0]
+    rows, columns = factors
+    return rows @ jnp.swapaxes(columns, -1, -2) / math.sqrt(rows.shape[-1])

@@ -20,18 +20,14 @@ def to_vector(tree: Any) -> Float[Array, " n"]:
     """All numbers of a tree, in float32 (or float64 if a leaf is)."""
     leaves = jax.tree.leaves(tree)
     dtype = jnp.float64 if any(leaf.dtype == jnp.float64 for leaf in leaves) else jnp.float32
-    return jnp.concatenate([leaf.astype(dtype).ravel() for leaf in leaves])
+    return jnp.concatenate([leaf.astype(dtype).ravel() for leaf in leaves] or [jnp.zeros(0, dtype)])
 
 
 def from_vector(vector: Float[Array, " n"], like: Any) -> Any:
     """The tree of the structure, shapes and dtypes of `like` whose numbers are `vector`."""
     leaves, treedef = jax.tree.flatten(like)
-    parts, start = [], 0
-    for leaf in leaves:
-        size = math.prod(leaf.shape)
-        parts.append(vector[start : start + size].reshape(leaf.shape).astype(leaf.dtype))
-        start += size
-    return treedef.unflatten(parts)
+    parts = jax.lax.split(vector, [math.prod(leaf.shape) for leaf in leaves]) if leaves else []
+    return treedef.unflatten([part.reshape(x.shape).astype(x.dtype) for part, x in zip(parts, leaves, strict=True)])
 
 
 def split_floats(tree: Any) -> tuple[list[Array], list[Array], Callable[[list[Array], list[Array]], Any]]:

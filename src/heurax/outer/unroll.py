@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from heurax.inner import InnerLoop, StepResult
 from heurax.outer.trees import changing_part
 
-__all__ = ["Objective", "begin_window", "initial_clock", "unroll", "validate_remat", "validate_window"]
+__all__ = ["Objective", "begin_window", "initial_clock", "unroll", "unroll_keys", "validate_remat", "validate_window"]
 
 Objective = Literal["mean", "final"]
 """What a window is judged by: the mean of its step losses, or `InnerLoop.meta_loss` at its end."""
@@ -78,10 +78,16 @@ def unroll(
     Returns:
         The state after them, the loss that `objective` asks for, and the steps' mean metrics.
     """
-    key_steps, key_end = jax.random.split(key)
-    state, results = run_steps(inner, theta, state, jax.random.split(key_steps, num_steps), remat)
+    keys, key_end = unroll_keys(key, num_steps)
+    state, results = run_steps(inner, theta, state, keys, remat)
     loss = jnp.mean(results.loss) if objective == "mean" else inner.meta_loss(theta, state, key_end)
     return state, loss, jax.tree.map(jnp.mean, results.metrics)
+
+
+def unroll_keys(key: Key[Array, ""], num_steps: int) -> tuple[Key[Array, " steps"], Key[Array, ""]]:
+    """The keys that `unroll` gives to its inner steps, and to the judgement at their end."""
+    keys = jax.random.split(key, num_steps + 1)
+    return keys[:-1], keys[-1]
 
 
 def run_steps(

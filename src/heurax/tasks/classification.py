@@ -7,12 +7,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from heurax.tasks.base import Split, TaskFamily
 from heurax.tasks.datasets import DATASETS, ClassificationData, DataSource, draw, first, load_dataset
 
-__all__ = ["Classification", "check_at_least_one", "check_dataset", "check_sizes"]
+__all__ = ["Classification", "check_at_least_one", "check_dataset", "check_sizes", "cross_entropy"]
 
 
 class Classification(TaskFamily):
@@ -56,12 +56,21 @@ class Classification(TaskFamily):
     def loss(self, task: Any, params: Any, batch: tuple[Array, Array]) -> Float[Array, ""]:
         """Mean cross-entropy."""
         inputs, labels = batch
-        return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(self.logits(task, params, inputs), labels))
+        return cross_entropy(self.logits(task, params, inputs), labels)
 
     def divergence(self, task: Any, target: Any, params: Any, batch: tuple[Array, Array]) -> Float[Array, ""]:
         """Mean of `KL(softmax of the target's logits || softmax of the model's)`; labels are not looked at."""
         ours, theirs = (jax.nn.log_softmax(self.logits(task, p, batch[0])) for p in (params, target))
         return jnp.mean(optax.losses.kl_divergence_with_log_targets(ours, theirs))
+
+
+def cross_entropy(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, ""]:
+    """Mean cross-entropy in nats.
+
+    Labels are compared, not indexed with: the gradient of an index is a scatter, which XLA's CPU backend does one
+    element at a time.
+    """
+    return jnp.mean(optax.softmax_cross_entropy(logits, jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)))
 
 
 def check_dataset(dataset: str | DataSource) -> None:

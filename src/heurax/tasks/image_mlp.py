@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from heurax import random
 from heurax.tasks.activations import activate, check_activations
 from heurax.tasks.classification import Classification, check_at_least_one, check_dataset
 from heurax.tasks.datasets import DataSource
@@ -62,11 +63,11 @@ class ImageMLP(Classification):
         """Draw width (log-uniform), depth and activation (uniform)."""
         key_width, key_depth, key_activation = jax.random.split(key, 3)
         low, high = self.width
-        log_width = jax.random.uniform(key_width, minval=jnp.log(low), maxval=jnp.log(high + 1))
+        width = jnp.float32(low) if low == high else random.log_uniform(key_width, float(low), float(high + 1))
         return ImageMLPTask(
-            width=jnp.int32(low) if low == high else jnp.clip(jnp.exp(log_width).astype(jnp.int32), low, high),
-            depth=jax.random.randint(key_depth, (), self.depth[0], self.depth[1] + 1),
-            activation=jax.random.randint(key_activation, (), 0, len(self.activations)),
+            width=jnp.clip(width.astype(jnp.int32), low, high),
+            depth=random.integer(key_depth, *self.depth),
+            activation=random.integer(key_activation, 0, len(self.activations) - 1),
         )
 
     def init(self, task: ImageMLPTask, key: Key[Array, ""]) -> dict[str, dict[str, Array]]:

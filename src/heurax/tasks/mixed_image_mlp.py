@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float, Int, Key
 
+from heurax import random
 from heurax.tasks.base import Split, TaskFamily
-from heurax.tasks.classification import check_dataset
+from heurax.tasks.classification import check_dataset, cross_entropy
 from heurax.tasks.datasets import ClassificationData, load_dataset
 from heurax.tasks.datasets.drawing import MAX_EVALUATION
 from heurax.tasks.image_mlp import ImageMLP, ImageMLPTask
@@ -79,7 +79,7 @@ class MixedImageMLP(TaskFamily):
     def sample(self, key: Key[Array, ""]) -> MixedImageMLPTask:
         """Draw a data set (uniform) and a network."""
         key_dataset, key_network = jax.random.split(key)
-        dataset = jax.random.randint(key_dataset, (), 0, len(self.datasets))
+        dataset = random.integer(key_dataset, 0, len(self.datasets) - 1)
         return MixedImageMLPTask(dataset, self.family.sample(key_network))
 
     def init(self, task: MixedImageMLPTask, key: Key[Array, ""]) -> Any:
@@ -101,7 +101,7 @@ class MixedImageMLP(TaskFamily):
         """Mean cross-entropy."""
         inputs, labels = batch
         logits = self.family.logits(task.network, params, inputs)
-        return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
+        return cross_entropy(logits, labels)
 
     def divergence(self, task: MixedImageMLPTask, target: Any, params: Any, batch: Any) -> Float[Array, ""]:
         """That of `ImageMLP`."""

@@ -1,7 +1,6 @@
 """What all families of flax networks have in common: how an instance varies within one static shape."""
 
 import abc
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from heurax import random
 from heurax.tasks.activations import activate, check_activations
 from heurax.tasks.base import TaskFamily
 from heurax.tasks.classification import Classification, check_at_least_one, check_dataset
@@ -58,9 +58,9 @@ class NetworkFamily(TaskFamily):
         """Draw activation (uniform), width and initial scale (log-uniform)."""
         key_activation, key_width, key_scale = jax.random.split(key, 3)
         return NetworkTask(
-            activation=jax.random.randint(key_activation, (), 0, len(self.activations)),
-            used=_log_uniform(key_width, self.width_fraction),
-            init_scale=_log_uniform(key_scale, self.init_scale),
+            activation=random.integer(key_activation, 0, len(self.activations) - 1),
+            used=random.log_uniform(key_width, *self.width_fraction),
+            init_scale=random.log_uniform(key_scale, *self.init_scale),
         )
 
     def init(self, task: NetworkTask, key: Key[Array, ""]) -> Any:
@@ -131,8 +131,3 @@ def check_images(data: ClassificationData) -> tuple[int, int, int]:
     if data.image_shape is None:
         raise ValueError("dataset must be one of images for this family, and its examples are rows of a table")
     return data.image_shape
-
-
-def _log_uniform(key: Key[Array, ""], limits: tuple[float, float]) -> Float[Array, ""]:
-    low, high = map(math.log, limits)
-    return jnp.exp(jax.random.uniform(key, minval=low, maxval=high))

@@ -15,13 +15,14 @@ from heurax.outer.base import Estimate, Estimator, Metrics
 from heurax.outer.perturbation import SigmaSchedule, sample_noise
 from heurax.outer.shaping import Shaping, shape_losses
 from heurax.outer.tasks_axis import map_tasks, mean_over_tasks, task_indices, task_keys
+from heurax.outer.trees import from_vector
 from heurax.outer.unroll import Objective, unroll
 
 __all__ = ["EvolutionaryEstimator", "Noise", "PairResult", "ScheduledState", "unroll_pair"]
 
 
 class Noise(NamedTuple):
-    """A perturbation of `theta`, and what loss differences under it are credited to.
+    """A perturbation of `theta`, and what loss differences under it are credited to, as vectors: see `to_vector`.
 
     Attributes:
         perturbation: is added to and subtracted from `theta`.
@@ -29,8 +30,8 @@ class Noise(NamedTuple):
             fraction of `sigma` at which it was drawn. Scores add up over independent draws, whatever their size.
     """
 
-    perturbation: Any
-    credit: Any
+    perturbation: Float[Array, " n"]
+    credit: Float[Array, " n"]
 
 
 class PairResult(NamedTuple):
@@ -38,12 +39,12 @@ class PairResult(NamedTuple):
 
     Attributes:
         losses: of the lifetimes at `theta + noise` and `theta - noise`.
-        direction: what the loss difference is credited to, a tree like theta.
+        direction: what the loss difference is credited to, a vector of the size of theta.
         metrics: of both lifetimes, averaged.
     """
 
     losses: Float[Array, "2"]
-    direction: Any
+    direction: Float[Array, " n"]
     metrics: Metrics
 
 
@@ -106,11 +107,8 @@ class EvolutionaryEstimator(Estimator):
         noise = sample_noise(key, theta, self.sigma, self.rank)
         if fraction is None:
             return Noise(noise, noise)
-
-        def times(factor: Float[Array, ""]) -> Any:
-            return jax.tree.map(lambda e: factor.astype(e.dtype) * e, noise)
-
-        return Noise(times(fraction), times(1 / fraction))
+        fraction = fraction.astype(noise.dtype)
+        return Noise(fraction * noise, noise / fraction)
 
     def init(self, inner: InnerLoop, theta: Any, key: Key[Array, ""], axis_name: str | None = None) -> Any:
         """See `Estimator.init`."""
@@ -140,9 +138,11 @@ class EvolutionaryEstimator(Estimator):
         weight = (shaped[:, 0] - shaped[:, 1]) / (2 * self.sigma**2)
         if self.shaping == "none":
             weight = jnp.where(finite, weight, 0)
-        contributions = jax.tree.map(lambda d: weight.reshape(-1, *(1,) * (d.ndim - 1)) * d, pairs.direction)
+        contributions = weight[:, None].astype(pairs.direction.dtype) * pairs.direction
         metrics = pairs.metrics | {"nonfinite": (~finite).astype(jnp.float32)}
-        return Estimate(*mean_over_tasks((contributions, jnp.mean(pairs.losses, axis=1), metrics), axis_name)), state
+        together = contributions, jnp.mean(pairs.losses, axis=1), metrics
+        gradient, loss, metrics = mean_over_tasks(together, axis_name)
+        return Estimate(from_vector(gradient, theta), loss, metrics), state
 
     @property
     def _constant(self) -> bool:

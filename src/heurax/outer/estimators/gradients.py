@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, Key
 from heurax.inner import InnerLoop
 from heurax.outer.base import Estimate, Estimator, Metrics
 from heurax.outer.tasks_axis import map_tasks, mean_over_tasks, task_indices, task_keys
-from heurax.outer.trees import all_finite
+from heurax.outer.trees import all_finite, from_vector, to_vector
 from heurax.outer.truncation import ConstantLength, Truncation
 from heurax.outer.unroll import Objective
 
@@ -88,11 +88,18 @@ class GradientEstimator(Estimator):
         tasks = state.tasks if self.adam_per_task else state
         estimates, tasks = map_tasks(lambda state, key: self.run_task(inner, theta, state, key), tasks, keys)
         if not self.adam_per_task:
-            return mean_over_tasks(estimates, axis_name), tasks
+            return _mean_estimate(estimates, theta, axis_name), tasks
         with jax.numpy_dtype_promotion("standard"):  # optax raises decays to an integer power
             directions, adam = jax.vmap(optax.scale_by_adam().update)(estimates.gradient, state.adam)
         estimates = estimates._replace(gradient=directions)
-        return mean_over_tasks(estimates, axis_name), AdamPerTaskState(tasks, adam)
+        return _mean_estimate(estimates, theta, axis_name), AdamPerTaskState(tasks, adam)
+
+
+def _mean_estimate(estimates: Estimate, theta: Any, axis_name: str | None) -> Estimate:
+    """The mean of all tasks' estimates, the gradient as one vector: a tree has a program for each of its leaves."""
+    vectors = estimates._replace(gradient=jax.vmap(to_vector)(estimates.gradient))
+    mean = mean_over_tasks(vectors, axis_name)
+    return mean._replace(gradient=from_vector(mean.gradient, theta))
 
 
 @dataclass(frozen=True)

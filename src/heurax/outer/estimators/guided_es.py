@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, Key
 from heurax.inner import InnerLoop
 from heurax.outer.estimators.evolutionary import EvolutionaryEstimator, PairResult, unroll_pair
 from heurax.outer.perturbation import antithetic
-from heurax.outer.trees import from_vector, num_elements, to_vector
+from heurax.outer.trees import num_elements, to_vector
 from heurax.outer.unroll import unroll, validate_window
 
 __all__ = ["GuidedES", "GuidedESState"]
@@ -92,10 +92,10 @@ class GuidedES(EvolutionaryEstimator):
         guides = jnp.concatenate([surrogate[None], state.guides[:-1]])
         noise = self._noise(key_noise, guides)
         scale = jnp.float32(1) if fraction is None else fraction
-        thetas = antithetic(theta, from_vector(scale.astype(noise.dtype) * noise, theta))
+        thetas = antithetic(theta, scale.astype(noise.dtype) * noise)
         states = jax.vmap(lambda theta: inner.init(theta, key_init))(thetas)
         _, losses, metrics = unroll_pair(inner, thetas, states, key_unroll, inner.num_steps, self.objective)
-        credit = from_vector(self.beta * noise / scale.astype(noise.dtype), theta)
+        credit = self.beta * noise / scale.astype(noise.dtype)
         return PairResult(losses, credit, metrics), GuidedESState(guides)
 
     def _noise(self, key: Key[Array, ""], guides: Float[Array, "k n"]) -> Float[Array, " n"]:

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from heurax.inner import InnerLoop
 from heurax.outer.estimators.evolutionary import Noise
 from heurax.outer.estimators.window_es import WindowES
+from heurax.outer.trees import to_vector
 from heurax.outer.truncation import Start
 
 __all__ = ["PersistentES"]
@@ -35,12 +36,14 @@ class PersistentES(WindowES):
     Further options: see `EvolutionaryEstimator`.
     """
 
-    def init_memory(self, theta: Any) -> Any:
+    def init_memory(self, theta: Any) -> Float[Array, " n"]:
         """The sum of no noise."""
-        return jax.tree.map(jnp.zeros_like, theta)
+        return jnp.zeros_like(to_vector(theta))
 
-    def perturb(self, inner: InnerLoop, memory: Any, drawn: Noise, start: Start) -> tuple[Noise, Any]:
+    def perturb(
+        self, inner: InnerLoop, memory: Float[Array, " n"], drawn: Noise, start: Start
+    ) -> tuple[Noise, Float[Array, " n"]]:
         """Fresh noise; the credit goes to the sum of all noise since the lifetime began."""
         del inner  # unused: noise is fresh at every window
-        total = jax.tree.map(lambda total, e: jnp.where(start.forgets, e, total + e), memory, drawn.credit)
+        total = jnp.where(start.forgets, drawn.credit, memory + drawn.credit)
         return Noise(drawn.perturbation, total), total

@@ -12,6 +12,7 @@ from heurax.outer.base import Estimate
 from heurax.outer.estimators.gradients import GradientEstimator, estimate_or_zero
 from heurax.outer.replay import replay_backward, replay_cost
 from heurax.outer.trees import changing_part, split_floats
+from heurax.outer.unroll import unroll_keys
 
 __all__ = ["Replay"]
 
@@ -54,8 +55,7 @@ class Replay(GradientEstimator):
     def run_task(self, inner: InnerLoop, theta: Any, state: None, key: Key[Array, ""]) -> tuple[Estimate, None]:
         """Forwards once, then backwards over the tree. The keys are those of `unroll`."""
         key_init, key_unroll = jax.random.split(key)
-        key_steps, key_end = jax.random.split(key_unroll)
-        keys = jax.random.split(key_steps, inner.num_steps)
+        keys, key_end = unroll_keys(key_unroll, inner.num_steps)
         by_mean = self.objective == "mean"
 
         # Gradients reach the floating-point part of a state; the rest is carried along.

@@ -4,13 +4,12 @@ import abc
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool
 
 from heurax.inner import InnerLoop
 from heurax.outer.estimators.evolutionary import Noise
 from heurax.outer.estimators.window_es import WindowES
+from heurax.outer.trees import to_vector
 from heurax.outer.truncation import Start
 
 __all__ = ["ReusedNoise"]
@@ -36,19 +35,15 @@ class ReusedNoise(WindowES):
 
     def init_memory(self, theta: Any) -> Noise:
         """No noise, and its sum."""
-        zeros = jax.tree.map(jnp.zeros_like, theta)
+        zeros = jnp.zeros_like(to_vector(theta))
         return Noise(zeros, zeros)
 
     def perturb(self, inner: InnerLoop, memory: Noise, drawn: Noise, start: Start) -> tuple[Noise, Noise]:
         """The noise as before, or fresh; the credit goes to the sum of all draws since the lifetime began."""
         renews = start.forgets | (start.time % self.noise_steps(inner) == 0)
-
-        def choose(condition: Bool[Array, ""], new: Any, old: Any) -> Any:
-            return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
-
-        total = choose(renews, jax.tree.map(jnp.add, memory.credit, drawn.credit), memory.credit)
+        total = jnp.where(renews, memory.credit + drawn.credit, memory.credit)
         noise = Noise(
-            perturbation=choose(renews, drawn.perturbation, memory.perturbation),
-            credit=choose(start.forgets, drawn.credit, total),
+            perturbation=jnp.where(renews, drawn.perturbation, memory.perturbation),
+            credit=jnp.where(start.forgets, drawn.credit, total),
         )
         return noise, noise

@@ -87,7 +87,8 @@ class AdafacMLP(LearnedOptimizer):
             if params is None:
                 raise ValueError("AdafacMLP reads the parameters: call update(grads, state, params)")
 
-            update_tensor = functools.partial(self._update_tensor, theta, state.count)
+            prepared = tensors.by_state_dtype(functools.partial(_prepare, theta, state.count), params)
+            update_tensor = functools.partial(self._update_tensor, prepared)
             deltas, accumulators = tensors.update_tensors(update_tensor, params, updates, state.accumulators)
             return deltas, AdafacMLPState(state.count + 1, accumulators)
 
@@ -95,25 +96,16 @@ class AdafacMLP(LearnedOptimizer):
 
     def _update_tensor(
         self,
-        theta: Any,
-        count: Int[Array, ""],
+        prepared: dict[jnp.dtype, "_Prepared"],
         param: Float[Array, "*shape"],
         gradient: Float[Array, "*shape"],
         accumulators: adafactor.Accumulators,
     ) -> tuple[Float[Array, "*shape"], adafactor.Accumulators]:
         """One tensor's update and new accumulators."""
         dtype = tensors.state_dtype(param)
-        theta = tensors.cast(theta, dtype)
+        decays, layers = prepared[dtype]
         g, p = gradient.astype(dtype), param.astype(dtype)
-        accumulators = adafactor.update_accumulators(accumulators, g, _decays(theta))
-        network = theta["network"]
-        w0, b0 = network["w0"], network["b0"]
-        step_features = features.tanh_embedding(count, dtype)
-        layers = [
-            (w0[:NUM_TENSOR_FEATURES], b0 + step_features @ w0[NUM_TENSOR_FEATURES:]),
-            (network["w1"], network["b1"]),
-            (network["w2"], network["b2"]),
-        ]
+        accumulators = adafactor.update_accumulators(accumulators, g, decays)
         direction, magnitude = networks.normalised_mlp(
             functools.partial(adafactor.tensor_channels, names=CHANNELS, vector_epsilon=1e-6),
             adafactor.channel_inputs(g, p, accumulators),
@@ -122,6 +114,24 @@ class AdafacMLP(LearnedOptimizer):
         )
         delta = direction * jnp.exp(self.exp_mult * magnitude) * -self.step_mult
         return delta.astype(param.dtype), accumulators
+
+
+class _Prepared(NamedTuple):
+    """What all tensors share: decays, and the layers of the network, whose first bias knows the step count."""
+
+    decays: adafactor.Decays
+    layers: list[tuple[Array, Array]]
+
+
+def _prepare(theta: Any, count: Int[Array, ""], dtype: jnp.dtype) -> _Prepared:
+    theta = tensors.cast(theta, dtype)
+    network = theta["network"]
+    weights, step_weights = jax.lax.split(network["w0"], (NUM_TENSOR_FEATURES, NUM_STEP_FEATURES))
+    bias = network["b0"] + features.tanh_embedding(count, dtype) @ step_weights
+    return _Prepared(
+        _decays(theta),
+        [(weights, bias), (network["w1"], network["b1"]), (network["w2"], network["b2"])],
+    )
 
 
 def _decays(theta: Any) -> adafactor.Decays:

@@ -78,7 +78,8 @@ class MLPOptimizer(LearnedOptimizer):
             if params is None:
                 raise ValueError("MLPOptimizer reads the parameters: call update(grads, state, params)")
 
-            update_tensor = functools.partial(self._update_tensor, theta, state.count)
+            layers = tensors.by_state_dtype(functools.partial(_layers, theta, state.count), params)
+            update_tensor = functools.partial(self._update_tensor, layers)
             deltas, momentum = tensors.update_tensors(update_tensor, params, updates, state.momentum)
             return deltas, MLPOptimizerState(state.count + 1, momentum)
 
@@ -86,25 +87,25 @@ class MLPOptimizer(LearnedOptimizer):
 
     def _update_tensor(
         self,
-        theta: Any,
-        count: Int[Array, ""],
+        layers: dict[jnp.dtype, list[tuple[Array, Array]]],
         param: Float[Array, "*shape"],
         gradient: Float[Array, "*shape"],
         momentum: Float[Array, "m *shape"],
     ) -> tuple[Float[Array, "*shape"], Float[Array, "m *shape"]]:
         """One tensor's update and new momenta."""
         dtype = tensors.state_dtype(param)
-        theta = tensors.cast(theta, dtype)
         g, p = gradient.astype(dtype), param.astype(dtype)
         momentum = features.decay_moments(momentum, g, jnp.asarray(MOMENTUM_DECAYS, dtype))
-        step_bias = theta["b0"] + features.tanh_embedding(count, dtype) @ theta["w0"][NUM_TENSOR_FEATURES:]
-        layers = [
-            (theta["w0"][:NUM_TENSOR_FEATURES], step_bias),
-            (theta["w1"], theta["b1"]),
-            (theta["w2"], theta["b2"]),
-        ]
         direction, magnitude = networks.normalised_mlp(
-            lambda inputs: inputs, [g[None], p[None], momentum], layers, epsilon=1e-5
+            lambda inputs: inputs, [g[None], p[None], momentum], layers[dtype], epsilon=1e-5
         )
         delta = direction * jnp.exp(self.exp_mult * magnitude) * -self.step_mult
         return delta.astype(param.dtype), momentum
+
+
+def _layers(theta: Any, count: Int[Array, ""], dtype: jnp.dtype) -> list[tuple[Array, Array]]:
+    """The layers of the network, whose first bias knows the step count."""
+    theta = tensors.cast(theta, dtype)
+    weights, step_weights = jax.lax.split(theta["w0"], (NUM_TENSOR_FEATURES, NUM_STEP_FEATURES))
+    bias = theta["b0"] + features.tanh_embedding(count, dtype) @ step_weights
+    return [(weights, bias), (theta["w1"], theta["b1"]), (theta["w2"], theta["b2"])]

@@ -15,7 +15,6 @@ Four ideas keep it fast without changing the equations:
 """
 
 import functools
-import itertools
 import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +22,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Key
 
 from heurax.rules.optimizers import blocks
@@ -51,6 +49,12 @@ matrix products."""
 
 SHORT_VECTOR = 32
 """Elements of a row or column up to which XLA's products of matrices cost more to call than the sums they make."""
+
+SHORT_ROW = 16
+"""Elements of the last axis below which XLA's loops over a tensor spend most of their time at the ends of rows."""
+
+MAX_SHORT_ROWS = 16_384
+"""Elements of a tensor of short rows up to which its channels may be stored."""
 
 MAX_SEQUENTIAL_SUM = 4_096
 """Terms that are added one after the other in float32: the rounding of a sum of squares stays near 1e-6."""
@@ -90,14 +94,13 @@ def element_means(channels: Channels) -> Float[Array, " channels"]:
 
     A channel that broadcasts to the tensor repeats along its size-1 axes, so that its mean is that over its elements.
     """
-    starts = _starts(channels)
-    means, order = [], []
+    means: dict[int, Array] = {}
     for group in _by_shape(channels, first_axis=0).values():
         members = tuple(channels[k] for k in group)
         sums = jnp.concatenate(_last_axis_sums(members) if members[0].ndim > 1 else members)
-        means.append(jnp.sum(sums, axis=tuple(range(1, sums.ndim))) / math.prod(members[0].shape[1:]))
-        order += [starts[k] + c for k in group for c in range(len(channels[k]))]
-    return jnp.concatenate(means).at[np.argsort(order)].get(mode="promise_in_bounds")
+        together = jnp.sum(sums, axis=tuple(range(1, sums.ndim))) / math.prod(members[0].shape[1:])
+        means |= zip(group, jax.lax.split(together, [len(member) for member in members]), strict=True)
+    return jnp.concatenate([means[k] for k in range(len(channels))])
 
 
 @jax.custom_jvp
@@ -128,11 +131,6 @@ def _by_shape(channels: Channels, *, first_axis: int) -> dict[tuple[int, ...], l
     return by_shape
 
 
-def _starts(channels: Channels) -> list[int]:
-    """The number of channels before each array."""
-    return [0, *itertools.accumulate(len(channel) for channel in channels)][:-1]
-
-
 def linear(
     channels: Channels,
     weight: Float[Array, "inputs outputs"],
@@ -155,14 +153,19 @@ def linear(
     rank = max(channel.ndim for channel in channels) - 1
     shape = jnp.broadcast_shapes(*(channel.shape[1:] for channel in channels))
     terms = [bias.reshape(-1, *(1,) * rank)]
-    starts = _starts(channels)
+    rows_of = jax.lax.split(weight, [len(channel) for channel in channels])
     for group_shape, group in _by_shape(channels, first_axis=1).items():
-        rows = jnp.concatenate([weight[starts[k] : starts[k] + len(channels[k])] for k in group])
+        rows = jnp.concatenate([rows_of[k] for k in group])
         members = tuple(channels[k] for k in group)
-        if group_shape == shape and unroll and weight.shape[1] <= UNROLLED_WIDTH:
+        if group_shape == shape and unroll and weight.shape[1] <= UNROLLED_WIDTH and not _has_short_rows(shape):
             return list(_unrolled(tuple(terms), rows, members))
         terms.append(_product(rows, members))
     return [_sum(terms)]
+
+
+def _has_short_rows(shape: tuple[int, ...]) -> bool:
+    """Whether products of matrices beat unrolled layers: where rows fill no vector register, but the tensor many."""
+    return len(shape) > 1 and shape[-1] < SHORT_ROW and math.prod(shape) <= MAX_SHORT_ROWS
 
 
 @jax.custom_jvp
@@ -175,9 +178,12 @@ def _unrolled(
     would compute the channels again for each of the sums. The barrier around its transposed weights keeps XLA from
     transposing the channels instead, and a split is transposed to one concatenation, where slices are to many sums.
     """
-    inputs = [channel[c : c + 1] for channel in channels for c in range(len(channel))]
+    inputs = [part for channel in channels for part in jax.lax.split(channel, (1,) * len(channel))]
+    ones = (1,) * (inputs[0].ndim - 1)
+    weights = [jax.lax.split(row.reshape(-1, *ones), (1,) * rows.shape[1]) for row in rows]
+    parts = [jax.lax.split(term, (1,) * len(term)) for term in terms]
     return tuple(
-        _sum([*(term[j : j + 1] for term in terms), *(rows[k, j] * x for k, x in enumerate(inputs))])
+        _sum([*(part[j] for part in parts), *(weights[k][j] * x for k, x in enumerate(inputs))])
         for j in range(rows.shape[1])
     )
 
@@ -280,7 +286,7 @@ def _wide_mlp(channels: tuple[Array, ...], layers: tuple[Layer, ...]) -> tuple[A
     Differentiated, its arrays are matrices with a row per element: that is the order in which reverse mode finds the
     operands of its products without transposing them.
     """
-    return tuple(mlp(linear(channels, *layers[0]), layers[1:]))
+    return _narrow_apart(mlp(linear(channels, *layers[0]), layers[1:]))
 
 
 @_wide_mlp.defjvp
@@ -288,10 +294,10 @@ def _wide_mlp_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
     def elements_first(channels: tuple[Array, ...], layers: tuple[Layer, ...]) -> tuple[Array, ...]:
         shape = jnp.broadcast_shapes(*(channel.shape[1:] for channel in channels))
         (weight, bias), *rest = layers
-        starts = _starts(channels)
+        rows_of = jax.lax.split(weight, [len(channel) for channel in channels])
         terms = []
         for group in _by_shape(channels, first_axis=1).values():
-            rows = jnp.concatenate([weight[starts[k] : starts[k] + len(channels[k])] for k in group])
+            rows = jnp.concatenate([rows_of[k] for k in group])
             x = jnp.concatenate([channels[k] for k in group])
             if x.shape[1:] == shape:
                 terms.append(jax.lax.optimization_barrier(x.reshape(len(x), -1).T) @ rows)
@@ -302,10 +308,14 @@ def _wide_mlp_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
         for weight, bias in rest:
             product = _narrow_product if weight.shape[1] <= UNROLLED_WIDTH else jnp.matmul
             hidden = product(jax.nn.relu(hidden), weight) + _bias(bias, hidden)
-        output = hidden.T.reshape(-1, *shape)
-        return tuple(jax.lax.split(output, (1,) * len(output))) if len(output) <= UNROLLED_WIDTH else (output,)
+        return _narrow_apart([hidden.T.reshape(-1, *shape)])
 
     return jax.jvp(elements_first, primals, tangents)
+
+
+def _narrow_apart(outputs: Channels) -> tuple[Array, ...]:
+    """Few outputs one by one, many together, whatever computed them."""
+    return tuple(outputs) if sum(map(len, outputs)) > UNROLLED_WIDTH else tuple(x[None] for x in unpack(outputs))
 
 
 def _bias(bias: Float[Array, " outputs"], like: Float[Array, "elements _"]) -> Float[Array, "elements outputs"]:

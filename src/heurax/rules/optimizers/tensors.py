@@ -9,7 +9,16 @@ import jax.core
 import jax.numpy as jnp
 from jaxtyping import Array
 
-__all__ = ["cast", "map_tensors", "path_name", "state_dtype", "tensor_rows", "tree_dtype", "update_tensors"]
+__all__ = [
+    "by_state_dtype",
+    "cast",
+    "map_tensors",
+    "path_name",
+    "state_dtype",
+    "tensor_rows",
+    "tree_dtype",
+    "update_tensors",
+]
 
 STACKED_SIZE = 1_024
 """Elements of the largest tensors that are stacked."""
@@ -24,6 +33,11 @@ def tree_dtype(tree: Any) -> jnp.dtype:
     """The dtype of computations that concern all leaves of a tree: float64 if any leaf is float64, else float32."""
     dtypes = [state_dtype(leaf) for leaf in jax.tree.leaves(tree)]
     return max(dtypes, key=lambda dtype: dtype.itemsize, default=jnp.dtype(jnp.float32))
+
+
+def by_state_dtype(function: Callable[[jnp.dtype], Any], params: Any) -> dict[jnp.dtype, Any]:
+    """What a function makes of each `state_dtype` in a tree: computed once, where tensors would each compute it."""
+    return {dtype: function(dtype) for dtype in dict.fromkeys(map(state_dtype, jax.tree.leaves(params)))}
 
 
 def cast(tree: Any, dtype: jnp.dtype) -> Any:
