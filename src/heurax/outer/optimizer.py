@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import jax.numpy as jnp
 import optax
 
 from heurax.outer.trees import from_vector, to_vector
@@ -102,7 +103,8 @@ def _on_vector(optimizer: optax.GradientTransformation) -> optax.GradientTransfo
     def update(
         updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, optax.OptState]:
-        vector, state = optimizer.update(to_vector(updates), state, None if params is None else to_vector(params))
-        return from_vector(vector, updates), state
+        on_params = None if params is None else to_vector(params)
+        vector, state = optimizer.update(to_vector(updates), state, on_params)
+        return from_vector(jnp.asarray(vector), updates), state
 
     return optax.GradientTransformation(init, update)

@@ -27,9 +27,9 @@ __all__ = [
     "device_mesh",
     "peak_memory",
     "planned_memory",
-    "quick_compilation",
     "split_cpu",
     "tasks_mesh",
+    "uncollected",
 ]
 
 CPU_OPTIONS: dict[str, str | bool] = {
@@ -145,33 +145,20 @@ class Advance:
 
 
 @contextlib.contextmanager
-def quick_compilation(mesh: Mesh) -> Iterator[None]:
-    """Trace, lower and compile in less time what `jax.shard_map` has divided over all axes of a mesh.
-
-    The garbage collector stands still: it goes through all that a trace makes, and takes a third of its time. On CPUs
-    XLA is not asked to partition by Shardy, which takes a tenth of the time to find nothing left to partition.
-    """
-    name, collects = "jax_use_shardy_partitioner", gc.isenabled()
-    shardy = getattr(jax.config, name, None)  # a switch that JAX may take away
-    if shardy and _is_cpu(mesh):
-        jax.config.update(name, False)
+def uncollected() -> Iterator[None]:
+    """Without the garbage collector, which goes through all that a trace makes and takes a third of its time."""
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if collects:
+        if enabled:
             gc.enable()
-        if shardy and _is_cpu(mesh):
-            jax.config.update(name, shardy)
 
 
 def compile_on(mesh: Mesh, lowered: jax.stages.Lowered) -> jax.stages.Compiled:
     """Compile a program for a mesh, with `CPU_OPTIONS` if it is of CPUs."""
-    return lowered.compile(CPU_OPTIONS if _is_cpu(mesh) else None)
-
-
-def _is_cpu(mesh: Mesh) -> bool:
-    return mesh.devices.flat[0].platform == "cpu"
+    return lowered.compile(CPU_OPTIONS if mesh.devices.flat[0].platform == "cpu" else None)
 
 
 @dataclass(frozen=True)
@@ -238,10 +225,10 @@ class OuterProgram:
             )
             return jax.jit(sharded, donate_argnums=0).lower(self.abstract_state(), chunks)
 
-        with quick_compilation(self.mesh):
+        with uncollected():
             programs = [lowered(index) for index in range(len(self.outer.programs(self.inner)))]
-            with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:  # XLA compiles outside of Python's lock
-                compiled = tuple(pool.map(lambda program: compile_on(self.mesh, program), programs))
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:  # XLA compiles outside of Python's lock
+            compiled = tuple(pool.map(lambda program: compile_on(self.mesh, program), programs))
         return Advance(compiled, self.outer.program_at, program_steps, self.num_steps)
 
     def _init(self, key: jax.Array) -> Any:

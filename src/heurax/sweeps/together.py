@@ -23,7 +23,7 @@ from rich.console import Console
 from heurax.errors import HeuraxError
 from heurax.runs import Summary, TrainConfig
 from heurax.runs.checkpoints import Checkpoints
-from heurax.runs.devices import compile_on, device_mesh, peak_memory, planned_memory, quick_compilation
+from heurax.runs.devices import compile_on, device_mesh, peak_memory, planned_memory, uncollected
 from heurax.runs.directory import RunDirectory
 from heurax.runs.loop import check_finite, open_trackers, write_results
 from heurax.runs.progress import RunProgress
@@ -85,9 +85,9 @@ class TrialsProgram:
             lambda x: jax.ShapeDtypeStruct((len(self.configs), *x.shape), x.dtype, sharding=self.sharding),
             self.abstract_state(),
         )
-        with quick_compilation(self.mesh):
+        with uncollected():
             lowered = jax.jit(self._shard(jax.vmap(steps)), donate_argnums=0).lower(abstract, self.values())
-            return compile_on(self.mesh, lowered)
+        return compile_on(self.mesh, lowered)
 
     def values(self) -> dict[str, jax.Array]:
         """The values of every field in which the trials differ, the seed aside, `[trials]`."""
