@@ -15,6 +15,7 @@ from heurax.inner import InnerLoop
 from heurax.outer.base import REPLICATED, Estimator, Metrics, OuterLoop
 from heurax.outer.estimators import PersistentES
 from heurax.outer.optimizer import OuterOptimizer
+from heurax.outer.trees import to_vector
 
 __all__ = ["Descent", "DescentState"]
 
@@ -99,8 +100,8 @@ class Descent(OuterLoop):
         theta = optax.apply_updates(state.theta, updates)
         metrics = {
             "meta_loss": estimate.loss,
-            "gradient_norm": optax.tree.norm(estimate.gradient),
-            "theta_norm": optax.tree.norm(theta),
+            "gradient_norm": jnp.linalg.norm(to_vector(estimate.gradient)),
+            "theta_norm": jnp.linalg.norm(to_vector(theta)),
             **estimate.metrics,
         }
         return dataclasses.replace(

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-__all__ = ["all_finite", "changing_part", "from_vector", "num_elements", "split_floats", "to_vector"]
+__all__ = ["changing_part", "from_vector", "num_elements", "split_floats", "to_vector"]
 
 
 def num_elements(tree: Any) -> int:
@@ -45,11 +45,6 @@ def split_floats(tree: Any) -> tuple[list[Array], list[Array], Callable[[list[Ar
     floats = [leaf for leaf, float_leaf in zip(leaves, is_float, strict=True) if float_leaf]
     others = [leaf for leaf, float_leaf in zip(leaves, is_float, strict=True) if not float_leaf]
     return floats, others, join
-
-
-def all_finite(tree: Any) -> Array:
-    """Whether no number of a tree is infinite or NaN."""
-    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
 
 
 def changing_part(

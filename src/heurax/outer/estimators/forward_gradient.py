@@ -138,4 +138,4 @@ class ForwardGradient(GradientEstimator):
             gradient = gradient / vectors.shape[0]
         directions = None if state.directions is None else vectors
         after = ForwardGradientState(lifetime, tangents, directions, self.truncation.end(start.clock, self.window))
-        return estimate_or_zero(from_vector(gradient, theta), loss, metrics), after
+        return estimate_or_zero(gradient, loss, metrics), after

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, Key
 from heurax.inner import InnerLoop
 from heurax.outer.base import Estimate, Estimator, Metrics
 from heurax.outer.tasks_axis import map_tasks, mean_over_tasks, task_indices, task_keys
-from heurax.outer.trees import all_finite, from_vector, to_vector
+from heurax.outer.trees import from_vector, to_vector
 from heurax.outer.truncation import ConstantLength, Truncation
 from heurax.outer.unroll import Objective
 
@@ -69,7 +69,7 @@ class GradientEstimator(Estimator):
 
     @abc.abstractmethod
     def run_task(self, inner: InnerLoop, theta: Any, state: Any, key: Key[Array, ""]) -> tuple[Estimate, Any]:
-        """The estimate of one task."""
+        """The estimate of one task, the gradient as a vector: see `estimate_or_zero`."""
 
     def init(self, inner: InnerLoop, theta: Any, key: Key[Array, ""], axis_name: str | None = None) -> Any:
         """See `Estimator.init`."""
@@ -78,7 +78,7 @@ class GradientEstimator(Estimator):
         tasks = jax.vmap(lambda key, index: self.init_task(inner, theta, key, index))(keys, indices)
         if not self.adam_per_task:
             return tasks
-        return AdamPerTaskState(tasks, jax.vmap(lambda _: optax.scale_by_adam().init(theta))(indices))
+        return AdamPerTaskState(tasks, jax.vmap(lambda _: optax.scale_by_adam().init(to_vector(theta)))(indices))
 
     def estimate(
         self, inner: InnerLoop, theta: Any, state: Any, key: Key[Array, ""], axis_name: str | None = None
@@ -87,19 +87,12 @@ class GradientEstimator(Estimator):
         keys = task_keys(key, self.num_tasks, axis_name)
         tasks = state.tasks if self.adam_per_task else state
         estimates, tasks = map_tasks(lambda state, key: self.run_task(inner, theta, state, key), tasks, keys)
-        if not self.adam_per_task:
-            return _mean_estimate(estimates, theta, axis_name), tasks
-        with jax.numpy_dtype_promotion("standard"):  # optax raises decays to an integer power
-            directions, adam = jax.vmap(optax.scale_by_adam().update)(estimates.gradient, state.adam)
-        estimates = estimates._replace(gradient=directions)
-        return _mean_estimate(estimates, theta, axis_name), AdamPerTaskState(tasks, adam)
-
-
-def _mean_estimate(estimates: Estimate, theta: Any, axis_name: str | None) -> Estimate:
-    """The mean of all tasks' estimates, the gradient as one vector: a tree has a program for each of its leaves."""
-    vectors = estimates._replace(gradient=jax.vmap(to_vector)(estimates.gradient))
-    mean = mean_over_tasks(vectors, axis_name)
-    return mean._replace(gradient=from_vector(mean.gradient, theta))
+        if self.adam_per_task:
+            with jax.numpy_dtype_promotion("standard"):  # optax raises decays to an integer power
+                directions, adam = jax.vmap(optax.scale_by_adam().update)(estimates.gradient, state.adam)
+            estimates, tasks = estimates._replace(gradient=directions), AdamPerTaskState(tasks, adam)
+        mean = mean_over_tasks(estimates, axis_name)
+        return mean._replace(gradient=from_vector(mean.gradient, theta)), tasks
 
 
 @dataclass(frozen=True)
@@ -152,7 +145,7 @@ class WindowGradient(GradientEstimator):
 
 
 def estimate_or_zero(gradient: Any, loss: Float[Array, ""], metrics: Metrics) -> Estimate:
-    """The estimate of one task, zero if its gradient is not finite."""
-    finite = all_finite(gradient)
-    gradient = jax.tree.map(lambda g: jnp.where(finite, g, 0), gradient)
-    return Estimate(gradient, loss, metrics | {"nonfinite": (~finite).astype(jnp.float32)})
+    """The estimate of one task, zero if its gradient is not finite: as a vector, see `to_vector`."""
+    vector = to_vector(gradient)
+    finite = jnp.all(jnp.isfinite(vector))
+    return Estimate(jnp.where(finite, vector, 0), loss, metrics | {"nonfinite": (~finite).astype(jnp.float32)})
