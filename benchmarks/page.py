@@ -153,16 +153,21 @@ other core's wait, {share(whole["microseconds"] - learned["microseconds"])}.
 
 What keeps it from the peak: the matrices are small (128 x 64 x 32), and a product of such a size reaches a sixth of the
 peak. The learned update has no large products at all: it is some 250 multiplications per parameter with features that a
-reduction over the tensor must have finished first, and on the output layer, whose rows of ten fill no vector register,
-an element costs three times what it costs elsewhere. What a step costs beside its work, some 140 kernels to launch, is
+reduction over the tensor must have finished first. What a step costs beside its work, some 130 kernels to launch, is
 shared by the lifetimes of a core, and shows in the growth of throughput with the population below.
 
 What made it fast, each measured before it stayed: lifetimes begin and end at the edges of windows, so that no inner
 step pays for resets; features and network are one elementwise program per tensor, with all its statistics one
 reduction; the same network is a product of matrices under reverse mode, where XLA would otherwise compute the features
-again for every weight; each core is a device of its own; a batch's indices are one draw of random
-bits, not a split and two; noise is one expression instead of a loop; LLVM's dearer passes and XLA's library of fused
-kernels are off on CPUs, where they cost more than they gain.
+again for every weight, and on tensors whose rows fill no vector register; each core is a device of its own; a batch's
+indices are one draw of random bits, not a split and two; noise is one expression instead of a loop; LLVM's dearer
+passes and XLA's library of fused kernels are off on CPUs, where they cost more than they gain; sums may be added in any
+order, so that statistics are vector instructions (`heurax.runs.devices.CPU_OPTIONS` says what else that allows, and how
+to forbid it).
+
+What made it compile faster, each kernel being some 10 to 20 ms of a core: noise, gradients and outer optimizers work on
+`theta` as one vector; what all tensors of a rule share is computed once; a task draws nothing where it has no choice;
+labels are compared, not indexed with.
 
 ## Meta-gradients and memory
 

@@ -1,4 +1,4 @@
-"""Random numbers are those of `jax.random`."""
+"""Random numbers are those of `jax.random`, and there are none where there is no choice."""
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from heurax import random
+from heurax.tasks import ImageMLP
 
 
 @pytest.mark.parametrize("shape", [(), (7,), (2, 3, 4)])
@@ -23,3 +24,20 @@ def test_other_generators_and_types_are_left_to_jax():
     np.testing.assert_array_equal(random.bits(key, (3,)), jax.random.bits(key, (3,), jnp.uint32))
     half = random.normal(jax.random.key(0), (3,), jnp.dtype("bfloat16"))
     np.testing.assert_array_equal(half, jax.random.normal(jax.random.key(0), (3,), jnp.bfloat16))
+
+
+def test_ranges_are_covered_and_single_values_are_constants():
+    keys = jax.random.split(jax.random.key(5), 2000)
+    integers = jax.vmap(lambda key: random.integer(key, 2, 4))(keys)
+    np.testing.assert_allclose(np.bincount(integers, minlength=5)[2:] / 2000, [1 / 3] * 3, atol=0.04)
+    numbers = jax.vmap(lambda key: random.log_uniform(key, 0.1, 10.0))(keys)
+    assert 0.1 <= numbers.min() < 0.11
+    assert 9 < numbers.max() <= 10
+    np.testing.assert_allclose(np.median(numbers), 1, atol=0.2)
+    constant = jax.make_jaxpr(lambda key: (random.integer(key, 3, 3), random.log_uniform(key, 0.5, 0.5)))(keys[0])
+    assert not constant.eqns
+
+
+def test_a_task_without_choices_draws_nothing():
+    family = ImageMLP(width=(32, 32), depth=(1, 1), activations=("relu",))
+    assert "random_bits" not in str(jax.make_jaxpr(family.sample)(jax.random.key(0)))

@@ -24,7 +24,7 @@ from heurax.outer import (
 from heurax.rules import LearnableAdam
 from heurax.runs import OuterProgram, TrainConfig, tasks_mesh
 from heurax.runs.checkpoints import Checkpoints
-from heurax.runs.devices import peak_memory, planned_memory
+from heurax.runs.devices import compile_on, peak_memory, planned_memory
 from heurax.tasks import Quadratic
 
 INNER = SupervisedTraining(LearnableAdam(0.05), Quadratic(dimension=3, noise=0.1), num_steps=8)
@@ -163,3 +163,27 @@ def test_peak_memory_is_what_devices_count_or_else_what_is_planned():
 
 def test_mesh_uses_the_largest_number_of_devices_that_divides_the_tasks():
     assert [tasks_mesh(n).size for n in (1, 2, 3, 4, 6, 8)] == [1, 2, 3, 4, 3, 4]
+
+
+def test_an_option_in_the_environment_is_left_alone(monkeypatch):
+    lowered = jax.jit(lambda x, y: x + y - y).lower(jnp.float32(1), jnp.float32(1e9))
+    assert compile_on(tasks_mesh(1), lowered)(jnp.float32(1), jnp.float32(1e9)) == 1  # as if there were no rounding
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
+    assert compile_on(tasks_mesh(1), lowered)(jnp.float32(1), jnp.float32(1e9)) == 0
+
+
+def test_programs_on_cpus_keep_nan_infinity_and_division():
+    x = jnp.array([[1.0, jnp.nan, 2.0], [jnp.inf, 1.0, -jnp.inf], [0.1, 0.2, 3.0]])
+
+    def functions(x):
+        return jnp.isnan(x), jnp.sum(x, axis=1), jnp.max(x, axis=1), x / 3, (x + 1e8) - 1e8, jnp.log1p(x)
+
+    lowered = jax.jit(functions).lower(x)
+    ours, default = compile_on(tasks_mesh(1), lowered)(x), lowered.compile()(x)
+    chex.assert_trees_all_close(ours, default, rtol=3e-7)
+
+
+def test_programs_on_cpus_add_in_another_order_only():
+    x = jax.random.normal(jax.random.key(0), (64, 1000))
+    lowered = jax.jit(lambda x: jnp.sum(jnp.square(x), axis=1)).lower(x)
+    np.testing.assert_allclose(compile_on(tasks_mesh(1), lowered)(x), np.sum(np.float64(x) ** 2, axis=1), rtol=1e-6)

@@ -28,34 +28,45 @@ def packed(inputs):
     return [big[None], row[None], moments]
 
 
-def problem(shape):
+def problem(shape, width=WIDTH):
     keys = jax.random.split(jax.random.key(0), 6)
     inputs = (
         jax.random.normal(keys[0], shape),
         jax.random.normal(keys[1], (*shape[:-1], 1)),
         jax.random.normal(keys[2], (2, *shape)),
     )
-    sizes = (4, WIDTH, WIDTH, 2)
+    sizes = (4, width, width, 2)
     weights = [jax.random.normal(key, sizes[i : i + 2]) / 2 for i, key in enumerate(keys[3:])]
     return inputs, [(weight, 0.1 * weight[0]) for weight in weights]
+
+
+def assert_equals_plain(inputs, layers):
+    """Outputs and gradients."""
+
+    def network(inputs, layers):
+        return jnp.stack(networks.normalised_mlp(packed, inputs, layers, epsilon=1e-5))
+
+    def loss(function, *arguments):
+        return jnp.sum(jnp.sin(function(*arguments)))
+
+    np.testing.assert_allclose(jax.jit(network)(inputs, layers), plain(inputs, layers), atol=2e-5)
+    ours = jax.jit(jax.grad(lambda *x: loss(network, *x), argnums=(0, 1)))(inputs, layers)
+    expected = jax.grad(lambda *x: loss(plain, *x), argnums=(0, 1))(inputs, layers)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4 * max(np.abs(b).max(), 1.0)), ours, expected)
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_blocks_change_neither_outputs_nor_gradients(shape, monkeypatch):
     monkeypatch.setattr(blocks, "BLOCK_SIZE", 100)
     assert blocks._blocks(shape) is not None
-    inputs, layers = problem(shape)
+    assert_equals_plain(*problem(shape))
 
-    def in_blocks(inputs, layers):
-        return jnp.stack(networks.normalised_mlp(packed, inputs, layers, epsilon=1e-5))
 
-    def loss(function, *arguments):
-        return jnp.sum(jnp.sin(function(*arguments)))
-
-    np.testing.assert_allclose(jax.jit(in_blocks)(inputs, layers), plain(inputs, layers), atol=2e-5)
-    ours = jax.jit(jax.grad(lambda *x: loss(in_blocks, *x), argnums=(0, 1)))(inputs, layers)
-    expected = jax.grad(lambda *x: loss(plain, *x), argnums=(0, 1))(inputs, layers)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4 * max(np.abs(b).max(), 1.0)), ours, expected)
+@pytest.mark.parametrize("width", [4, WIDTH])
+@pytest.mark.parametrize(("shape", "short"), [((24, 10), True), ((24, 20), False), ((10,), False)])
+def test_products_for_short_rows_change_neither_outputs_nor_gradients(shape, short, width):
+    assert networks._has_short_rows(shape) == short
+    assert_equals_plain(*problem(shape, width))
 
 
 def test_means_are_in_the_order_of_channels():
