@@ -128,27 +128,26 @@ def tensor_channels(
     r = jax.lax.rsqrt(inputs.second_moment + epsilon)
     col = row if inputs.col is None else inputs.col
     if inputs.row_scale is None or inputs.col_scale is None:
-        gradient_scales = each(jax.lax.rsqrt(row + 1e-9))
-        momentum_scales = each(jax.lax.rsqrt(row + vector_epsilon))
+        gradient_scales = jax.lax.rsqrt(row + 1e-9)
+        momentum_scales = jax.lax.rsqrt(row + vector_epsilon)
     else:
-        scales = zip(each(inputs.row_scale), each(inputs.col_scale), strict=True)
-        gradient_scales = momentum_scales = [row_scale * col_scale for row_scale, col_scale in scales]
-    momentum = each(inputs.momentum)
+        gradient_scales = momentum_scales = inputs.row_scale * inputs.col_scale
+    momentum = inputs.momentum
     groups: dict[str, list[Array]] = {
         "gradient": [g],
         "clipped_gradient": [jnp.clip(g, -0.1, 0.1)],
         "param": [p],
-        "momentum": momentum,
+        "momentum": [momentum],
         "second_moment": [inputs.second_moment],
-        "scaled_momentum": [m * r for m in momentum],
+        "scaled_momentum": [momentum * r],
         "rsqrt": [r],
-        "factored_gradient": [g * scale for scale in gradient_scales],
+        "factored_gradient": [g * gradient_scales],
         "scaled_gradient": [g * r],
         "row": [row],
         "col": [col],
         "row_rsqrt": [jax.lax.rsqrt(row + 1e-8)],
         "col_rsqrt": [jax.lax.rsqrt(col + 1e-8)],
-        "factored_momentum": [m * scale for m, scale in zip(momentum, momentum_scales, strict=True)],
+        "factored_momentum": [momentum * momentum_scales],
     }
     return [channel for name in names for channel in groups[name]]
 

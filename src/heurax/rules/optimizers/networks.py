@@ -94,12 +94,13 @@ def element_means(channels: Channels) -> Float[Array, " channels"]:
 
     A channel that broadcasts to the tensor repeats along its size-1 axes, so that its mean is that over its elements.
     """
+    channels = _apart(channels)
     means: dict[int, Array] = {}
-    for group in _by_shape(channels, first_axis=0).values():
+    for group in _by_shape(channels).values():
         members = tuple(channels[k] for k in group)
         sums = jnp.concatenate(_last_axis_sums(members) if members[0].ndim > 1 else members)
         together = jnp.sum(sums, axis=tuple(range(1, sums.ndim))) / math.prod(members[0].shape[1:])
-        means |= zip(group, jax.lax.split(together, [len(member) for member in members]), strict=True)
+        means |= zip(group, jax.lax.split(together, (1,) * len(group)), strict=True)
     return jnp.concatenate([means[k] for k in range(len(channels))])
 
 
@@ -123,12 +124,17 @@ def _last_axis_sums_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
     return _last_axis_sums(*primals), tuple(jnp.sum(tangent, axis=-1) for tangent in tangents[0])
 
 
-def _by_shape(channels: Channels, *, first_axis: int) -> dict[tuple[int, ...], list[int]]:
-    """Positions of arrays with equal shapes from an axis on, small shapes first."""
+def _by_shape(channels: Channels) -> dict[tuple[int, ...], list[int]]:
+    """Positions of arrays whose channels have equal shapes, small shapes first."""
     by_shape: dict[tuple[int, ...], list[int]] = {}
     for k in sorted(range(len(channels)), key=lambda k: math.prod(channels[k].shape[1:])):
-        by_shape.setdefault(channels[k].shape[first_axis:], []).append(k)
+        by_shape.setdefault(channels[k].shape[1:], []).append(k)
     return by_shape
+
+
+def _apart(channels: Channels) -> list[Float[Array, "1 ..."]]:
+    """One array per channel, the first axis kept."""
+    return [part for channel in channels for part in jax.lax.split(channel, (1,) * len(channel))]
 
 
 def linear(
@@ -154,7 +160,7 @@ def linear(
     shape = jnp.broadcast_shapes(*(channel.shape[1:] for channel in channels))
     terms = [bias.reshape(-1, *(1,) * rank)]
     rows_of = jax.lax.split(weight, [len(channel) for channel in channels])
-    for group_shape, group in _by_shape(channels, first_axis=1).items():
+    for group_shape, group in _by_shape(channels).items():
         rows = jnp.concatenate([rows_of[k] for k in group])
         members = tuple(channels[k] for k in group)
         if group_shape == shape and unroll and weight.shape[1] <= UNROLLED_WIDTH and not _has_short_rows(shape):
@@ -178,7 +184,7 @@ def _unrolled(
     would compute the channels again for each of the sums. The barrier around its transposed weights keeps XLA from
     transposing the channels instead, and a split is transposed to one concatenation, where slices are to many sums.
     """
-    inputs = [part for channel in channels for part in jax.lax.split(channel, (1,) * len(channel))]
+    inputs = _apart(channels)
     ones = (1,) * (inputs[0].ndim - 1)
     weights = [jax.lax.split(row.reshape(-1, *ones), (1,) * rows.shape[1]) for row in rows]
     parts = [jax.lax.split(term, (1,) * len(term)) for term in terms]
@@ -221,7 +227,7 @@ def mlp(hidden: Channels, layers: Sequence[Layer], *, unroll: bool = True) -> Ch
 
 def unpack(channels: Channels) -> list[Float[Array, "..."]]:
     """One array per channel."""
-    return [part[0] for x in channels for part in jax.lax.split(x, (1,) * len(x))]
+    return [part[0] for part in _apart(channels)]
 
 
 def normalised_linear(
@@ -296,7 +302,7 @@ def _wide_mlp_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
         (weight, bias), *rest = layers
         rows_of = jax.lax.split(weight, [len(channel) for channel in channels])
         terms = []
-        for group in _by_shape(channels, first_axis=1).values():
+        for group in _by_shape(channels).values():
             rows = jnp.concatenate([rows_of[k] for k in group])
             x = jnp.concatenate([channels[k] for k in group])
             if x.shape[1:] == shape:
@@ -315,7 +321,7 @@ def _wide_mlp_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
 
 def _narrow_apart(outputs: Channels) -> tuple[Array, ...]:
     """Few outputs one by one, many together, whatever computed them."""
-    return tuple(outputs) if sum(map(len, outputs)) > UNROLLED_WIDTH else tuple(x[None] for x in unpack(outputs))
+    return tuple(outputs) if sum(map(len, outputs)) > UNROLLED_WIDTH else tuple(_apart(outputs))
 
 
 def _bias(bias: Float[Array, " outputs"], like: Float[Array, "elements _"]) -> Float[Array, "elements outputs"]:
