@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from heurax.outer import OuterOptimizer
+from heurax.outer.optimizer import ELEMENTWISE
 
 THETA = {"w": jnp.arange(6.0).reshape(2, 3), "b": jnp.array([0.5, -2.0])}
 GRADIENTS = [jax.tree.map(lambda x, s=s: jnp.sin(x + s), THETA) for s in range(3)]
@@ -27,7 +28,7 @@ def optax_is_not_strict():
         yield
 
 
-@pytest.mark.parametrize("name", ["adamw", "lion", "sgd", "lamb"])  # lamb has a norm for each leaf, and gets the tree
+@pytest.mark.parametrize("name", [*sorted(ELEMENTWISE), "lamb"])  # lamb has a norm for each leaf, and gets the tree
 def test_equals_optax(name):
     optimizer = OuterOptimizer(name, learning_rate=0.1, warmup_steps=1, clip_norm=0.5)
     expected = optax.chain(optax.clip_by_global_norm(0.5), getattr(optax, name)(optimizer.learning_rates(20)))

@@ -13,7 +13,7 @@ __all__ = ["OuterOptimizer"]
 
 ELEMENTWISE = frozenset(
     {"adabelief", "adadelta", "adagrad", "adam", "adamax", "adamaxw", "adamw", "adan", "amsgrad", "lion", "nadam"}
-    | {"nadamw", "radam", "rmsprop", "rprop", "sgd", "sign_sgd", "yogi"}
+    | {"nadamw", "radam", "rmsprop", "sgd", "sign_sgd", "yogi"}
 )
 """Optimizers of optax that treat each number alike, whichever leaf it is in; a `mask` tells leaves apart."""
 
