@@ -109,7 +109,9 @@ def test_compiles_once_and_resumes_bit_for_bit(outer, compilations, tmp_path):
     run = program.compile()
     state, _ = run(program.init(seed=0))
     checkpoints = Checkpoints(tmp_path, keep=2)
+    compilations.clear()
     checkpoints.save(5, state)
+    assert len(compilations) <= 1, "a checkpoint compiled more than its copy"
     saved = jax.tree.map(jnp.copy, state)
     compilations.clear()
     for _ in range(3):

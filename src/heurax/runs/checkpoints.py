@@ -69,7 +69,7 @@ class Checkpoints:
         copy = self._copy(state)
         self._wait()
         try:
-            items: dict[str, Any] = {ITEM: ocp.args.StandardSave(copy)}
+            items: dict[str, Any] = {ITEM: ocp.args.StandardSave(jax.tree.map(_one_replica, copy))}
             if feed_place:
                 items[FEED] = ocp.args.JsonSave(feed_place)
             self._manager.save(step, args=ocp.args.Composite(**items))
@@ -145,6 +145,11 @@ class Checkpoints:
         latest = self.latest_step
         kept = "none is complete yet" if latest is None else f"the latest complete one is step {latest}"
         return HeuraxError(f"cannot save {what} to {self._directory}: {reason}; {kept}")
+
+
+def _one_replica(leaf: jax.Array) -> jax.Array:
+    """A replicated array as it lies on one device; orbax would cut it up over them all and compile that by shape."""
+    return leaf.addressable_data(0) if leaf.is_fully_replicated and jax.process_count() == 1 else leaf
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:
