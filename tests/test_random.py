@@ -19,9 +19,17 @@ def test_numbers_are_those_of_jax(shape):
     np.testing.assert_allclose(numbers, jax.vmap(lambda key: jax.random.normal(key, shape))(keys), rtol=1e-6)
 
 
+@pytest.mark.parametrize("num_words", [1, 6, 7])
+def test_stored_words_are_the_same(num_words):
+    keys = jax.random.split(jax.random.key(3), 4)
+    words = jax.jit(jax.vmap(lambda key: random.stored_bits(key, num_words)))(keys)
+    np.testing.assert_array_equal(words, jax.vmap(lambda key: random.bits(key, (num_words,)))(keys))
+
+
 def test_other_generators_and_types_are_left_to_jax():
     key = jax.random.key(0, impl="rbg")
     np.testing.assert_array_equal(random.bits(key, (3,)), jax.random.bits(key, (3,), jnp.uint32))
+    np.testing.assert_array_equal(random.stored_bits(key, 3), jax.random.bits(key, (3,), jnp.uint32))
     half = random.normal(jax.random.key(0), (3,), jnp.dtype("bfloat16"))
     np.testing.assert_array_equal(half, jax.random.normal(jax.random.key(0), (3,), jnp.bfloat16))
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, UInt32
 
-__all__ = ["bits", "integer", "log_uniform", "normal"]
+__all__ = ["bits", "integer", "log_uniform", "normal", "stored_bits"]
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
@@ -33,13 +33,34 @@ def bits(key: Key[Array, ""], shape: tuple[int, ...]) -> UInt32[Array, "*shape"]
     >>> bool(jnp.all(bits(key, (5,)) == jax.random.bits(key, (5,))))
     True
     """
-    partitionable = jax.config.jax_threefry_partitionable  # pyright: ignore[reportAttributeAccessIssue] # made at run time
-    if str(jax.random.key_impl(key)) != "threefry2x32" or not partitionable:
+    if not _is_threefry(key):
         return jax.random.bits(key, shape, jnp.uint32)
+    return _words(key, jax.lax.iota(jnp.uint32, math.prod(shape)).reshape(shape))
+
+
+def stored_bits(key: Key[Array, ""], num_words: int) -> UInt32[Array, " num_words"]:
+    """`bits(key, (num_words,))`, to be used as indices: computed once and stored.
+
+    XLA would compute the expression anew for every number that is gathered by it. It stores what a loop makes, here of
+    two steps on CPUs; `jax.random.bits` has one of five, with many more operations to start.
+    """
+    if jax.default_backend() != "cpu" or not _is_threefry(key):
+        return jax.random.bits(key, (num_words,), jnp.uint32)
+    halves = jax.lax.iota(jnp.uint32, num_words + num_words % 2).reshape(2, -1)
+    return jax.lax.map(lambda half: _words(key, half), halves).reshape(-1)[:num_words]
+
+
+def _is_threefry(key: Key[Array, ""]) -> bool:
+    partitionable = jax.config.jax_threefry_partitionable  # pyright: ignore[reportAttributeAccessIssue] # made at run time
+    return str(jax.random.key_impl(key)) == "threefry2x32" and partitionable
+
+
+def _words(key: Key[Array, ""], counters: UInt32[Array, "*shape"]) -> UInt32[Array, "*shape"]:
+    """The words at some places of a key's stream."""
     words = jax.random.key_data(key)
     keys = (words[0], words[1], words[0] ^ words[1] ^ jnp.uint32(PARITY))
-    x = jnp.broadcast_to(keys[0], shape)
-    y = jax.lax.iota(jnp.uint32, math.prod(shape)).reshape(shape) + keys[1]
+    x = jnp.broadcast_to(keys[0], counters.shape)
+    y = counters + keys[1]
     for group in range(5):
         for rotation in ROTATIONS[group % 2]:
             x = x + y

@@ -78,7 +78,7 @@ class ImageMLP(Classification):
         for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
             key_layer = jax.random.fold_in(key, layer)
             true_fan_in = fan_in if layer == 0 else task.width.astype(jnp.float32)
-            kernel = jax.random.normal(key_layer, (fan_in, fan_out)) / jnp.sqrt(true_fan_in)
+            kernel = random.normal(key_layer, (fan_in, fan_out), jnp.dtype("float32")) / jnp.sqrt(true_fan_in)
             params[f"layer_{layer}"] = {"kernel": kernel, "bias": jnp.zeros((fan_out,), jnp.float32)}
         return params
 

@@ -1,9 +1,9 @@
 """Examples of a data set inside a compiled program: random ones, and always the same."""
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from heurax import random
 from heurax.tasks.base import Split
 from heurax.tasks.datasets.data import DataSource
 from heurax.tasks.datasets.loading import load_dataset
@@ -37,7 +37,7 @@ def draw_indices(key: Key[Array, ""], batch_size: int, num_examples: int) -> Int
         batch_size: how many.
         num_examples: below 2^31.
     """
-    u = jax.random.bits(key, (batch_size,), jnp.uint32)
+    u = random.stored_bits(key, batch_size)
     high, low = u >> 16, u & 0xFFFF
     n_high, n_low = (jnp.uint32(part) for part in divmod(num_examples, 1 << 16))
     middle = high * n_low + (low * n_low >> 16)  # of the product's 48 highest bits; below 2^32
