@@ -32,15 +32,21 @@ def mean_over_tasks(tree: Any, axis_name: str | None) -> Any:
     return local if axis_name is None else jax.lax.pmean(local, axis_name)
 
 
-def map_tasks(function: Callable[..., Any], *args: Any) -> Any:
+def map_tasks(function: Callable[..., Any], *args: Any, size: int = 1) -> Any:
     """`jax.vmap(function)(*args)` over the tasks on this device.
 
     On CPUs, many tasks are mapped block by block: more lifetimes side by side than fill the cache only slow each other
     down, and take memory. Tasks that cannot be divided into blocks of about `CPU_BLOCK` are mapped at once.
+
+    Args:
+        function: of one task.
+        args: its arguments, stacked along their first axis.
+        size: tasks that an element stands for, where what is mapped over are whole outer loops; >= 1.
     """
-    num_tasks = len(jax.tree.leaves(args)[0])
-    sizes = [n for n in range(CPU_BLOCK // 2, 2 * CPU_BLOCK) if num_tasks % n == 0]
-    if jax.default_backend() != "cpu" or num_tasks <= 2 * CPU_BLOCK or not sizes:
+    num = len(jax.tree.leaves(args)[0])
+    wanted = max(1, CPU_BLOCK // size)
+    sizes = [n for n in range(max(1, wanted // 2), 2 * wanted) if num % n == 0]
+    if jax.default_backend() != "cpu" or num * size <= 2 * CPU_BLOCK or not sizes:
         return jax.vmap(function)(*args)
-    block = min(sizes, key=lambda n: abs(n - CPU_BLOCK))
-    return jax.lax.map(lambda args: function(*args), args, batch_size=block)
+    block = min(sizes, key=lambda n: abs(n - wanted))
+    return jax.lax.map(lambda args: function(*args), args, batch_size=block if block > 1 else None)

@@ -1,4 +1,4 @@
-"""Several trials as one program: their states stacked, vmapped, and sharded over devices by trial.
+"""Several trials as one program: their states stacked, mapped over, and sharded over devices by trial.
 
 What trials may differ in is a seed, and values that are arguments of the program instead of constants in it
 (`heurax.sweeps.trials.TRACEABLE`). Each ends with the run directory that it would have on its own, and one that was
@@ -21,6 +21,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from rich.console import Console
 
 from heurax.errors import HeuraxError
+from heurax.outer.tasks_axis import map_tasks
 from heurax.runs import Summary, TrainConfig
 from heurax.runs.checkpoints import Checkpoints
 from heurax.runs.devices import compile_on, device_mesh, peak_memory, planned_memory, uncollected
@@ -81,12 +82,15 @@ class TrialsProgram:
                 lambda state, _: outer.step(first.inner, state), state, None, length=first.steps_per_dispatch
             )
 
+        def all_steps(states: Any, values: dict[str, jax.Array]) -> tuple[Any, Any]:
+            return map_tasks(steps, states, values, size=first.outer.num_tasks)
+
         abstract = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct((len(self.configs), *x.shape), x.dtype, sharding=self.sharding),
             self.abstract_state(),
         )
         with uncollected():
-            lowered = jax.jit(self._shard(jax.vmap(steps)), donate_argnums=0).lower(abstract, self.values())
+            lowered = jax.jit(self._shard(all_steps), donate_argnums=0).lower(abstract, self.values())
         return compile_on(self.mesh, lowered)
 
     def values(self) -> dict[str, jax.Array]:
