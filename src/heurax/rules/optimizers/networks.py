@@ -185,12 +185,18 @@ def _unrolled(
     transposing the channels instead, and a split is transposed to one concatenation, where slices are to many sums.
     """
     inputs = _apart(channels)
-    ones = (1,) * (inputs[0].ndim - 1)
-    weights = [jax.lax.split(row.reshape(-1, *ones), (1,) * rows.shape[1]) for row in rows]
-    parts = [jax.lax.split(term, (1,) * len(term)) for term in terms]
+    shape = inputs[0].shape[1:]
+
+    def spread(x: Array) -> list[Array]:
+        """Each number, row or column at the shape of the tensor: XLA takes far fewer operations than one by one."""
+        return jax.lax.split(jnp.broadcast_to(x, (len(x), *shape)), (1,) * len(x))
+
+    weights = spread(rows.reshape(-1, *(1,) * len(shape)))
+    parts = [spread(term) for term in terms]
+    num_outputs = rows.shape[1]
     return tuple(
-        _sum([*(part[j] for part in parts), *(weights[k][j] * x for k, x in enumerate(inputs))])
-        for j in range(rows.shape[1])
+        _sum([*(part[j] for part in parts), *(weights[k * num_outputs + j] * x for k, x in enumerate(inputs))])
+        for j in range(num_outputs)
     )
 
 
