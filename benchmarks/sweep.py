@@ -1,4 +1,4 @@
-"""Twelve seeds as one vmapped program against one seed, on the quick start: wall-clock of whole sweeps, and rates.
+"""Twelve seeds as one program against one seed, on the quick start: wall-clock of whole sweeps, and rates.
 
     python -m benchmarks.sweep [--outer_steps 5000] [--output results/sweep]
 

@@ -23,7 +23,7 @@ class Local(Launcher):
             run together.
         gpus: ids of those to use, one per process in turn, as in CUDA_VISIBLE_DEVICES; null for all that
             `nvidia-smi` lists, none of them for CPUs alone. Processes that share a GPU share its memory evenly.
-        together: trials that run in one process as one vmapped program, where they differ in nothing but seed,
+        together: trials that run in one process as one program, where they differ in nothing but seed,
             `outer.optimizer.learning_rate` and `outer.estimator.sigma`; >= 1. Their numbers differ from those of
             trials on their own by rounding.
     """
