@@ -187,7 +187,7 @@ def _unrolled(
     inputs = _apart(channels)
     shape = inputs[0].shape[1:]
 
-    def spread(x: Array) -> list[Array]:
+    def spread(x: Array) -> Sequence[Array]:
         """Each number, row or column at the shape of the tensor: XLA takes far fewer operations than one by one."""
         return jax.lax.split(jnp.broadcast_to(x, (len(x), *shape)), (1,) * len(x))
 
