@@ -1,7 +1,6 @@
 """Statistics, against scipy and against known distributions."""
 
 import numpy as np
-import pytest
 from scipy import stats
 
 from heurax.evaluation import interquartile_mean, stratified_bootstrap
