@@ -161,7 +161,7 @@ def linear(
     terms = [bias.reshape(-1, *(1,) * rank)]
     rows_of = jax.lax.split(weight, [len(channel) for channel in channels])
     for group_shape, group in _by_shape(channels).items():
-        rows = jnp.concatenate([rows_of[k] for k in group])
+        rows = weight if len(group) == len(channels) else jnp.concatenate([rows_of[k] for k in group])
         members = tuple(channels[k] for k in group)
         if group_shape == shape and unroll and weight.shape[1] <= UNROLLED_WIDTH and not _has_short_rows(shape):
             return list(_unrolled(tuple(terms), rows, members))
@@ -271,24 +271,43 @@ def normalised_mlp(
     Returns:
         One array per output, of the tensor's shape.
     """
-    first, bias = layers[0]
     channels = channels_fn(inputs)
     rank = max(channel.ndim for channel in channels) - 1
     if per_matrix and rank > 2:
-        return unpack(mlp(linear([normalise(f, epsilon) for f in channels], first, bias), layers[1:]))
-    first = first * jax.lax.rsqrt(epsilon + mean_squares(channels))[:, None]
-
+        return unpack(mlp(linear([normalise(f, epsilon) for f in channels], *layers[0]), layers[1:]))
+    scales = jax.lax.rsqrt(epsilon + mean_squares(channels))
     wide = max(weight.shape[1] for weight, _ in layers) > UNROLLED_WIDTH
+    first, *rest = _scaled(scales, layers) if wide else _scaled_together(scales, layers)
 
     def network(inputs: Any) -> Channels:
         if wide:
-            return list(_wide_mlp(tuple(channels_fn(inputs)), ((first, bias), *layers[1:])))
-        return mlp(linear(channels_fn(inputs), first, bias), layers[1:])
+            return list(_wide_mlp(tuple(channels_fn(inputs)), (first, *rest)))
+        return mlp(linear(channels_fn(inputs), *first), rest)
 
     shape = jnp.broadcast_shapes(*(channel.shape[1:] for channel in channels))
     # The barrier keeps XLA from storing the channels to use them again.
     inputs = jax.lax.optimization_barrier(inputs)
     return unpack(blocks.map_blocks(network, inputs, shape) if wide else network(inputs))
+
+
+def _scaled(scales: Float[Array, " inputs"], layers: Sequence[Layer]) -> list[Layer]:
+    """Layers of which the first multiplies its inputs by `scales`."""
+    (weight, bias), *rest = layers
+    return [(weight * scales[:, None], bias), *rest]
+
+
+def _scaled_together(scales: Float[Array, " inputs"], layers: Sequence[Layer]) -> list[Layer]:
+    """The same, all weights and biases cut from one array, which XLA computes before it uses them.
+
+    What uses them then does not depend on where each tensor's came from: XLA compiles it once for all tensors of equal
+    shape, even if each has a network of its own.
+    """
+    parts = [part for layer in layers for part in layer]
+    sizes = [part.size for part in parts]
+    factors = jnp.concatenate([jnp.repeat(scales, layers[0][1].size), jnp.ones(sum(sizes[1:]), scales.dtype)])
+    together = jnp.concatenate([part.reshape(-1) for part in parts]) * factors
+    cut = [x.reshape(part.shape) for x, part in zip(jax.lax.split(together, sizes), parts, strict=True)]
+    return list(zip(cut[::2], cut[1::2], strict=True))
 
 
 @jax.custom_jvp

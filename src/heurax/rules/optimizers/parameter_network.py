@@ -51,15 +51,16 @@ def network_step(
     network = tensors.cast(network, dtype)
     g, p = features.clip_gradient(gradient.astype(dtype)), param.astype(dtype)
     accumulators = adafactor.update_accumulators(accumulators, g, decays)
+    scale = jnp.asarray(scale, dtype) * -STEP_MULT
+    if param_scale:
+        scale = scale * jnp.sqrt(jnp.mean(jnp.square(p)) + 1e-9)
+    outputs = jnp.stack([scale, jnp.asarray(EXP_MULT, dtype)])  # both multiply the last layer instead of its outputs
     layers = [
         (network["w0"], network["b0"]),
         (network["w1"], network["b1"]),
-        (network["w2"][:, :2], network["b2"][:2]),
+        (network["w2"][:, :2] * outputs[None], network["b2"][:2] * outputs),
     ]
     inputs = adafactor.channel_inputs(g, p, accumulators)
     direction, magnitude = networks.normalised_mlp(adafactor.tensor_channels, inputs, layers, epsilon=1e-5)
-    scale = jnp.asarray(scale, dtype) * STEP_MULT
-    if param_scale:
-        scale = scale * jnp.sqrt(jnp.mean(jnp.square(p)) + 1e-9)
-    delta = direction * jnp.exp(EXP_MULT * magnitude) * -scale
+    delta = direction * jnp.exp(magnitude)
     return delta.astype(param.dtype), accumulators
