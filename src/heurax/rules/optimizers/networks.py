@@ -22,6 +22,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 from heurax.rules.optimizers import blocks
@@ -96,12 +97,13 @@ def element_means(channels: Channels) -> Float[Array, " channels"]:
     """
     channels = _apart(channels)
     means: dict[int, Array] = {}
-    for group in _by_shape(channels).values():
-        members = tuple(channels[k] for k in group)
-        sums = jnp.concatenate(_last_axis_sums(members) if members[0].ndim > 1 else members)
-        together = jnp.sum(sums, axis=tuple(range(1, sums.ndim))) / math.prod(members[0].shape[1:])
-        means |= zip(group, jax.lax.split(together, (1,) * len(group)), strict=True)
-    return jnp.concatenate([means[k] for k in range(len(channels))])
+    for shape, group in _by_shape(channels).items():
+        sums = tuple(channels[k] for k in group)
+        for _ in shape:
+            sums = _last_axis_sums(sums)
+        means |= zip(group, sums, strict=True)
+    sizes = np.array([math.prod(channel.shape[1:]) for channel in channels])
+    return jnp.concatenate([means[k] for k in range(len(channels))]) / sizes.astype(channels[0].dtype)
 
 
 @jax.custom_jvp

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key
 
@@ -116,10 +117,10 @@ class VeLO(LearnedOptimizer):
             averages = update_loss_averages(state.loss, loss, state.count, loss_horizon)
             shared_features = scheduler.global_features(averages, state.count, num_steps, loss_horizon)
             statistics = tensors.map_tensors(_tensor_statistics, params, state.accumulators)
-            statistics = jnp.stack([row.astype(dtype) for row in jax.tree.leaves(statistics)])
-            shared_rows = jnp.broadcast_to(shared_features[None], (len(statistics), shared_features.size))
+            rows = _tensor_features(params, [row.astype(dtype) for row in jax.tree.leaves(statistics)])
+            shared_rows = jnp.broadcast_to(shared_features[None], (len(rows), shared_features.size))
             theta_lstm = tensors.cast(theta["scheduler"], dtype)
-            lstm = scheduler.schedule(theta_lstm, jnp.concatenate([shared_rows, statistics], axis=1), state.lstm)
+            lstm = scheduler.schedule(theta_lstm, jnp.concatenate([shared_rows, rows], axis=1), state.lstm)
             networks = mix_bank(
                 tensors.cast(theta["bank"], dtype), linear(theta_lstm["controls"], lstm.hidden), self.ff_mult
             )
@@ -141,8 +142,8 @@ class VeLO(LearnedOptimizer):
         return optax.GradientTransformationExtraArgs(init, update)
 
 
-def _tensor_statistics(param: Float[Array, "*shape"], accumulators: adafactor.Accumulators) -> Float[Array, " 12"]:
-    """Logarithms of mean and variance of a tensor's accumulators, relative to its scale, and its rank.
+def _tensor_statistics(param: Float[Array, "*shape"], accumulators: adafactor.Accumulators) -> Float[Array, " 7"]:
+    """Mean and spread of a tensor's accumulators, relative to its scale: what `_tensor_features` takes logarithms of.
 
     The accumulators have not seen this update's gradient. The spread of the second moment is taken around the mean of
     each *momentum*, which is why it counts three times: as in the original.
@@ -153,6 +154,12 @@ def _tensor_statistics(param: Float[Array, "*shape"], accumulators: adafactor.Ac
     means = [x.reshape(1, *(1,) * p.ndim) for x in element_means([*momentum, second_moment])]
     deviations = [x - mean for x, mean in zip(momentum, means, strict=False)]
     deviations += [second_moment - mean for mean in means[:-1]]
-    rank = jax.nn.one_hot(sum(size > 1 for size in param.shape), NUM_RANKS, dtype=p.dtype)
-    mean, spread = (0.5 * features.log_feature(x, 10.0) for x in (means[-1].reshape(1), mean_squares(deviations)))
-    return jnp.concatenate([mean, rank, spread])
+    return jnp.concatenate([means[-1].reshape(1), mean_squares(deviations)])
+
+
+def _tensor_features(params: Any, statistics: list[Float[Array, " 7"]]) -> Float[Array, "tensors 12"]:
+    """The features of all tensors: logarithm of the mean, rank, logarithms of the spreads."""
+    ranks = np.array([sum(size > 1 for size in leaf.shape) for leaf in jax.tree.leaves(params)])
+    logarithms = 0.5 * features.log_feature(jnp.stack(statistics), 10.0)
+    rank = jax.nn.one_hot(ranks, NUM_RANKS, dtype=logarithms.dtype)
+    return jnp.concatenate([logarithms[:, :1], rank, logarithms[:, 1:]], axis=1)
