@@ -1,6 +1,5 @@
 """Celo: one learned per-parameter network and one learned schedule, trained one after the other."""
 
-import functools
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,7 +10,13 @@ from jaxtyping import Array, Int, Key
 
 from heurax.rules.base import LearnedOptimizer
 from heurax.rules.optimizers import adafactor, scheduler, tensors
-from heurax.rules.optimizers.parameter_network import init_bank, mix_bank, network_step, unstack_networks
+from heurax.rules.optimizers.parameter_network import (
+    init_bank,
+    mix_bank,
+    network_step,
+    unstack_networks,
+    with_step_size,
+)
 from heurax.rules.optimizers.recurrent import linear
 
 __all__ = ["Celo", "CeloState"]
@@ -113,7 +118,11 @@ class Celo(LearnedOptimizer):
             if self.phase == 2:
                 scale = scheduler.learning_rate_multiplier(cast_theta["scheduler"], schedule)
 
-            update_tensor = functools.partial(network_step, network, decays=DECAYS, scale=scale, param_scale=True)
+            def update_tensor(param: Array, gradient: Array, accumulators: Any) -> tuple[Array, adafactor.Accumulators]:
+                square = jnp.mean(jnp.square(param.astype(tensors.state_dtype(param))))
+                stepping = with_step_size(network, scale * jnp.sqrt(square + 1e-9))
+                return network_step(stepping, param, gradient, accumulators, DECAYS)
+
             deltas, accumulators = tensors.update_tensors(update_tensor, params, updates, state.accumulators)
             return deltas, CeloState(state.count + 1, schedule, accumulators)
 

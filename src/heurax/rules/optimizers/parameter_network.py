@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Key
 
 from heurax.rules.optimizers import adafactor, features, networks, tensors
 
-__all__ = ["PER_PARAMETER_SIZES", "init_bank", "mix_bank", "network_step", "unstack_networks"]
+__all__ = ["PER_PARAMETER_SIZES", "init_bank", "mix_bank", "network_step", "unstack_networks", "with_step_size"]
 
 PER_PARAMETER_SIZES = (adafactor.NUM_CHANNELS, 4, 4, 3)
 STEP_MULT = 0.001
@@ -32,35 +32,36 @@ def unstack_networks(networks: Any) -> list[Any]:
     return [jax.tree.map(lambda w, i=i: w[i], networks) for i in range(num_networks)]
 
 
+def with_step_size(network: Any, step_size: Float[Array, "*rows"]) -> dict[str, Array]:
+    """A network without its third output, which nobody reads, for `network_step`: step sizes enter the last layer.
+
+    Args:
+        network: weights of one network or of one per row.
+        step_size: what multiplies the direction, for each.
+    """
+    exponents = jnp.full_like(step_size, EXP_MULT)
+    factors = jnp.stack([-STEP_MULT * step_size, exponents], axis=-1)
+    last = {"w2": network["w2"][..., :2] * factors[..., None, :], "b2": network["b2"][..., :2] * factors}
+    return {**network, **last}
+
+
 def network_step(
     network: Any,
     param: Float[Array, "*shape"],
     gradient: Float[Array, "*shape"],
     accumulators: adafactor.Accumulators,
     decays: adafactor.Decays,
-    *,
-    scale: Float[Array, ""] | float,
-    param_scale: bool,
 ) -> tuple[Float[Array, "*shape"], adafactor.Accumulators]:
     """One tensor's update and new accumulators.
 
-    `delta = -scale * 0.001 * d * exp(0.001 * m)`, times `sqrt(mean(p^2) + 1e-9)` if `param_scale`; direction `d` and
-    magnitude `m` are the network's first two outputs, the third is not used.
+    `delta = -step_size * 0.001 * d * exp(0.001 * m)`, of which the network, that of `with_step_size`, gives all but the
+    exponential.
     """
     dtype = tensors.state_dtype(param)
     network = tensors.cast(network, dtype)
     g, p = features.clip_gradient(gradient.astype(dtype)), param.astype(dtype)
     accumulators = adafactor.update_accumulators(accumulators, g, decays)
-    scale = jnp.asarray(scale, dtype) * -STEP_MULT
-    if param_scale:
-        scale = scale * jnp.sqrt(jnp.mean(jnp.square(p)) + 1e-9)
-    outputs = jnp.stack([scale, jnp.asarray(EXP_MULT, dtype)])  # both multiply the last layer instead of its outputs
-    layers = [
-        (network["w0"], network["b0"]),
-        (network["w1"], network["b1"]),
-        (network["w2"][:, :2] * outputs[None], network["b2"][:2] * outputs),
-    ]
+    layers = [(network[f"w{layer}"], network[f"b{layer}"]) for layer in range(3)]
     inputs = adafactor.channel_inputs(g, p, accumulators)
-    direction, magnitude = networks.normalised_mlp(adafactor.tensor_channels, inputs, layers, epsilon=1e-5)
-    delta = direction * jnp.exp(magnitude)
-    return delta.astype(param.dtype), accumulators
+    step, exponent = networks.normalised_mlp(adafactor.tensor_channels, inputs, layers, epsilon=1e-5)
+    return (step * jnp.exp(exponent)).astype(param.dtype), accumulators

@@ -13,25 +13,37 @@ from heurax.rules.base import LearnedOptimizer
 from heurax.rules.optimizers import adafactor, features, scheduler, tensors
 from heurax.rules.optimizers.loss_features import LossAverages, init_loss_averages, update_loss_averages
 from heurax.rules.optimizers.networks import element_means, mean_squares
-from heurax.rules.optimizers.parameter_network import init_bank, mix_bank, network_step, unstack_networks
+from heurax.rules.optimizers.parameter_network import (
+    init_bank,
+    mix_bank,
+    network_step,
+    unstack_networks,
+    with_step_size,
+)
 from heurax.rules.optimizers.recurrent import LSTMState, initial_lstm_state, linear
 
 __all__ = ["VeLO", "VeLOState"]
 
 DECAYS = adafactor.Decays()
 NUM_RANKS = 5
-NUM_STATISTICS = 1 + NUM_RANKS + len(DECAYS.momentum) + len(DECAYS.momentum)
-NUM_FEATURES = scheduler.NUM_GLOBAL_FEATURES + NUM_STATISTICS
+NUM_SPREADS = 2 * len(DECAYS.momentum)
+NUM_STATISTICS = 1 + NUM_SPREADS
+NUM_FEATURES = scheduler.NUM_GLOBAL_FEATURES + NUM_RANKS + NUM_STATISTICS
 BUGGED_HORIZON = 10
 
 
 class VeLOState(NamedTuple):
-    """State of `VeLO`: the LSTM has one row per tensor, in the order of the leaves."""
+    """State of `VeLO`: the LSTM has one row per tensor, in the order of the leaves, and so have the statistics.
+
+    The statistics are those of the accumulators, for the *next* update: if that took them itself, XLA would copy the
+    accumulators before it overwrites them.
+    """
 
     count: Int[Array, ""]
     loss: LossAverages
     lstm: LSTMState
     accumulators: Any
+    statistics: Float[Array, "tensors 7"]
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,7 @@ class VeLO(LearnedOptimizer):
                 loss=init_loss_averages(dtype),
                 lstm=initial_lstm_state(theta["scheduler"]["lstm"], len(jax.tree.leaves(params)), dtype),
                 accumulators=jax.tree.map(lambda p: adafactor.init_accumulators(p, DECAYS), params),
+                statistics=jnp.zeros((len(jax.tree.leaves(params)), NUM_STATISTICS), dtype),
             )
 
         def update(
@@ -116,50 +129,62 @@ class VeLO(LearnedOptimizer):
 
             averages = update_loss_averages(state.loss, loss, state.count, loss_horizon)
             shared_features = scheduler.global_features(averages, state.count, num_steps, loss_horizon)
-            statistics = tensors.map_tensors(_tensor_statistics, params, state.accumulators)
-            rows = _tensor_features(params, [row.astype(dtype) for row in jax.tree.leaves(statistics)])
-            shared_rows = jnp.broadcast_to(shared_features[None], (len(rows), shared_features.size))
+            squares = tensors.map_tensors(lambda p: mean_squares([p[None].astype(tensors.state_dtype(p))]), params)
+            squares = jnp.concatenate([square.astype(dtype) for square in jax.tree.leaves(squares)])
+            own_features = _tensor_features(params, state.statistics, squares)
+            shared_rows = jnp.broadcast_to(shared_features[None], (len(own_features), shared_features.size))
             theta_lstm = tensors.cast(theta["scheduler"], dtype)
-            lstm = scheduler.schedule(theta_lstm, jnp.concatenate([shared_rows, rows], axis=1), state.lstm)
-            networks = mix_bank(
-                tensors.cast(theta["bank"], dtype), linear(theta_lstm["controls"], lstm.hidden), self.ff_mult
-            )
+            lstm = scheduler.schedule(theta_lstm, jnp.concatenate([shared_rows, own_features], axis=1), state.lstm)
             step_sizes = linear(theta_lstm["step_size"], lstm.hidden)[:, 0]
+            if self.param_scale:
+                step_sizes = step_sizes * jnp.sqrt(squares + 1e-9)
+            controls = linear(theta_lstm["controls"], lstm.hidden)
+            mixed = mix_bank(tensors.cast(theta["bank"], dtype), controls, self.ff_mult)
 
             def update_tensor(
-                param: Array, gradient: Array, accumulators: Any, network: Any, step_size: Array
-            ) -> tuple[Array, adafactor.Accumulators]:
-                return network_step(
-                    network, param, gradient, accumulators, DECAYS, scale=step_size, param_scale=self.param_scale
-                )
+                param: Array, gradient: Array, accumulators: Any, network: Any
+            ) -> tuple[Array, tuple[adafactor.Accumulators, Array]]:
+                delta, accumulators = network_step(network, param, gradient, accumulators, DECAYS)
+                return delta, (accumulators, _statistics(accumulators))
 
             unflatten = jax.tree.structure(params).unflatten
-            rows = (unflatten(unstack_networks(networks)), unflatten(list(step_sizes)))
-            deltas, accumulators = tensors.update_tensors(update_tensor, params, updates, state.accumulators, *rows)
+            networks = unflatten(unstack_networks(with_step_size(mixed, step_sizes)))
+            deltas, states = tensors.update_tensors(update_tensor, params, updates, state.accumulators, networks)
+            accumulators, statistics = zip(*(row[0] for row in tensors.tensor_rows(params, states)), strict=True)
+            statistics = jnp.stack([row.astype(dtype) for row in statistics])
             next_lstm = state.lstm if self.bugged_lstm_state else lstm
-            return deltas, VeLOState(state.count + 1, averages, next_lstm, accumulators)
+            return deltas, VeLOState(state.count + 1, averages, next_lstm, unflatten(accumulators), statistics)
 
         return optax.GradientTransformationExtraArgs(init, update)
 
 
-def _tensor_statistics(param: Float[Array, "*shape"], accumulators: adafactor.Accumulators) -> Float[Array, " 7"]:
-    """Mean and spread of a tensor's accumulators, relative to its scale: what `_tensor_features` takes logarithms of.
+def _statistics(accumulators: adafactor.Accumulators) -> Float[Array, " 7"]:
+    """The mean of a tensor's second moment, and mean squares of deviations of its accumulators.
 
-    The accumulators have not seen this update's gradient. The spread of the second moment is taken around the mean of
-    each *momentum*, which is why it counts three times: as in the original.
+    The spread of the second moment is taken around the mean of each *momentum*, which is why it counts three times: as
+    in the original.
     """
-    p = param.astype(tensors.state_dtype(param))
-    scale = features.safe_rsqrt(mean_squares([p[None]])[0])
-    *momentum, second_moment = (x * scale for x in adafactor.each(accumulators.momentum, accumulators.second_moment))
-    means = [x.reshape(1, *(1,) * p.ndim) for x in element_means([*momentum, second_moment])]
+    *momentum, second_moment = adafactor.each(accumulators.momentum, accumulators.second_moment)
+    rank = second_moment.ndim - 1
+    means = [x.reshape(1, *(1,) * rank) for x in element_means([*momentum, second_moment])]
     deviations = [x - mean for x, mean in zip(momentum, means, strict=False)]
     deviations += [second_moment - mean for mean in means[:-1]]
     return jnp.concatenate([means[-1].reshape(1), mean_squares(deviations)])
 
 
-def _tensor_features(params: Any, statistics: list[Float[Array, " 7"]]) -> Float[Array, "tensors 12"]:
-    """The features of all tensors: logarithm of the mean, rank, logarithms of the spreads."""
+def _tensor_features(
+    params: Any, statistics: Float[Array, "tensors 7"], squares: Float[Array, " tensors"]
+) -> Float[Array, "tensors 12"]:
+    """Features of all tensors: logarithms of mean and spreads, relative to the parameter's scale, and its rank.
+
+    Args:
+        params: the tree of parameters.
+        statistics: of accumulators that have not seen this update's gradient.
+        squares: the mean square of each parameter.
+    """
+    scales = features.safe_rsqrt(squares)[:, None]
+    relative = statistics * jnp.concatenate([scales] + NUM_SPREADS * [jnp.square(scales)], axis=1)
+    logarithms = 0.5 * features.log_feature(relative, 10.0)
     ranks = np.array([sum(size > 1 for size in leaf.shape) for leaf in jax.tree.leaves(params)])
-    logarithms = 0.5 * features.log_feature(jnp.stack(statistics), 10.0)
     rank = jax.nn.one_hot(ranks, NUM_RANKS, dtype=logarithms.dtype)
     return jnp.concatenate([logarithms[:, :1], rank, logarithms[:, 1:]], axis=1)
