@@ -2,9 +2,9 @@
 
     python -m scripts.reproduce.dpo_vs_ppo [--rates {published,own,ppo}] [--short]
 
-Both have the published learning rates, which are for budgets that are five to forty times as large. With `--rates own`
-each has the one of seven that is best for it on the environment, by the area under the curve on seeds of their own;
-with `--rates ppo` both have PPO's.
+Both have the published learning rates, and the published budgets but on brax, whose are a hundred times as large. With
+`--rates own` each has the one of seven that is best for it on the environment, by the area under the curve on seeds of
+their own; with `--rates ppo` both have PPO's.
 
 Ten seeds per environment, paired: the same initial agents on the same episodes. The score is the area under the
 curve, the mean return over training, scaled per environment so that 0 is the return of the untrained agent and 1 the
@@ -35,21 +35,20 @@ BRAX = (
 """Fewer environments and minibatches than published, which keeps these at the published 640 steps. DPO, which restrains
 good actions less than the clip does, is sensitive to that: with minibatches of 80 steps (64 environments), under an
 annealed learning rate, it was behind on hopper by 0.085 [0.012, 0.193]."""
-MINATAR = ("--inner.num_steps=122",)
 TASKS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "CartPole": ("agents/cartpole", ("--inner.num_steps=488",)),
-    "Acrobot": ("agents/acrobot", ("--inner.num_steps=488",)),
+    "CartPole": ("agents/cartpole", ()),
+    "Acrobot": ("agents/acrobot", ()),
     "Catch": (
         "agents/cartpole",
         ("--inner.env=Catch", "--inner.num_steps=200", "--inner.num_envs=16", "--inner.num_rollout_steps=32"),
     ),
-    "MinAtar Breakout": ("agents/minatar_breakout", MINATAR),
-    "MinAtar SpaceInvaders": ("agents/minatar_breakout", (*MINATAR, "--inner.env.name=SpaceInvaders-MinAtar")),
+    "MinAtar Breakout": ("agents/minatar_breakout", ()),
+    "MinAtar SpaceInvaders": ("agents/minatar_breakout", ("--inner.env.name=SpaceInvaders-MinAtar",)),
     "brax hopper": ("agents/brax_hopper", BRAX),
     "brax reacher": ("agents/brax_hopper", (*BRAX, "--inner.env.name=reacher", "--inner.env.episode_length=50")),
     "brax inverted_double_pendulum": ("agents/brax_hopper", (*BRAX, "--inner.env.name=inverted_double_pendulum")),
 }
-"""By name: a config, and what is overridden in it: 250,000 to 1,000,000 environment steps."""
+"""By name: a config, and what is overridden in it: 100,000 (Catch) to 10 million environment steps (MinAtar)."""
 RULES = {"PPO": "PPOClip", "DPO": "DPO"}
 RATES = tuple(float(f"{rate:.2g}") for rate in np.logspace(-4, -2, 7))
 TUNING_SEED, NUM_TUNING_SEEDS = 1000, 3
