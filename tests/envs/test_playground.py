@@ -1,6 +1,7 @@
 """The adapter to MuJoCo Playground against the raw library; skips where the extra is not installed."""
 
 import importlib.util
+import sys
 
 import jax
 import numpy as np
@@ -13,8 +14,8 @@ from heurax.errors import HeuraxError
 INSTALLED = importlib.util.find_spec("mujoco_playground") is not None
 
 
-@pytest.mark.skipif(INSTALLED, reason="tells how to install what is installed here")
-def test_without_the_extra_the_command_that_installs_it_is_shown():
+def test_without_the_extra_the_command_that_installs_it_is_shown(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mujoco_playground", None)  # as if it was not installed, where it is
     with pytest.raises(HeuraxError, match=r"mujoco_playground is not installed; pip install 'heurax\[playground\]'"):
         Playground("CartpoleBalance")
 
