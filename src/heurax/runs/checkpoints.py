@@ -114,12 +114,12 @@ class Checkpoints:
     def close(self) -> None:
         """Wait for the checkpoint that is being written, if any."""
         try:
-            self._wait()
-        except HeuraxError:
-            with contextlib.suppress(Exception):  # orbax may raise here what came of the same failure
+            self._manager.wait_until_finished()
+            self._manager.close()  # raises as well, of a failure that another thread of orbax's met
+        except Exception as error:  # whatever its storage raises
+            with contextlib.suppress(Exception):  # what came of the same failure
                 self._manager.close()
-            raise
-        self._manager.close()
+            raise self._save_error(None, error) from error
 
     def __enter__(self) -> "Checkpoints":
         return self
