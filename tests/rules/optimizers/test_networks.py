@@ -1,5 +1,7 @@
 """The network of learned optimizers: blocks, means, and gradients through them, against the plain equations."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -57,8 +59,10 @@ def assert_equals_plain(inputs, layers):
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_blocks_change_neither_outputs_nor_gradients(shape, monkeypatch):
-    monkeypatch.setattr(blocks, "BLOCK_SIZE", 100)
-    assert blocks._blocks(shape) is not None
+    monkeypatch.setattr(networks, "WIDE_BLOCK", 100)
+    monkeypatch.setattr(networks, "LARGEST_WIDE_BLOCK", 200)
+    assert math.prod(shape) > 200
+    assert blocks._blocks(shape, 100) is not None
     assert_equals_plain(*problem(shape))
 
 

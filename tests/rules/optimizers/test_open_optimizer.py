@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from heurax.rules import Open
-from heurax.rules.optimizers import blocks, open_optimizer
+from heurax.rules.optimizers import open_optimizer
 
 
 def test_noise_only_for_the_actor_and_mean_zero():
@@ -50,7 +50,7 @@ def test_blocks_change_no_number(monkeypatch):
         return optimizer.update(gradients, optimizer.init(params), params, key=keys[3], activations=activations)
 
     whole = jax.jit(update)(params, gradients)
-    monkeypatch.setattr(blocks, "BLOCK_SIZE", 100)
+    monkeypatch.setattr(open_optimizer, "BLOCK_SIZE", 100)
     monkeypatch.setattr(open_optimizer, "LARGEST_BLOCK", 200)
     assert "scan" in str(jax.make_jaxpr(lambda *trees: update(*trees))(params, gradients)), "there are no blocks"
     in_blocks = jax.jit(lambda *trees: update(*trees))(params, gradients)

@@ -10,15 +10,17 @@ from jaxtyping import Array, Int
 
 __all__ = ["map_blocks"]
 
-BLOCK_SIZE = 1_024
-"""Elements of a tensor that are worked on at a time: 32 hidden units of them take 128 KB of cache."""
-
 NUM_SHARDS = 4
 """Blocks are chosen so that a tensor sharded this many times, or a divisor of it, is not gathered."""
 
 
 def map_blocks(
-    function: Callable[[Any], Sequence[Array]], inputs: Any, shape: tuple[int, ...], largest_block: int = 0
+    function: Callable[[Any], Sequence[Array]],
+    inputs: Any,
+    shape: tuple[int, ...],
+    *,
+    block_size: int,
+    largest_block: int,
 ) -> list[Array]:
     """`function(inputs)`, for a large tensor block by block, so that what lies between stays in the cache.
 
@@ -26,27 +28,26 @@ def map_blocks(
         function: maps parts of `inputs` to arrays of the part's shape with one axis in front; elementwise.
         inputs: a tree of arrays that broadcast to the tensor's shape, with or without further axes in front.
         shape: of the tensor.
-        largest_block: elements of the largest tensors that are one block, where that is more than `2 * BLOCK_SIZE`.
+        block_size: elements of a block, about.
+        largest_block: elements of the largest tensors that are not cut.
 
     Returns:
         What `function` gives for the whole tensor.
     """
-    blocks = None if math.prod(shape) <= largest_block else _blocks(shape)
+    blocks = None if math.prod(shape) <= largest_block else _blocks(shape, block_size)
     return list(function(inputs)) if blocks is None else _map_blocks(function, inputs, len(shape), *blocks)
 
 
-def _blocks(shape: tuple[int, ...]) -> tuple[int, int] | None:
-    """The axis to work along block by block, and the number of blocks; None for a tensor that is one block."""
+def _blocks(shape: tuple[int, ...], block_size: int) -> tuple[int, int] | None:
+    """The axis to work along block by block, and the number of blocks; None for a tensor that cannot be cut."""
     size = math.prod(shape)
-    if size <= 2 * BLOCK_SIZE:
-        return None
     axes = range(max(len(shape) - 1, 1))  # not along the last axis, whose elements are neighbours in memory
     options = [(axis, n) for axis in axes for n in range(2, shape[axis] + 1) if shape[axis] % n == 0]
 
     def cost(option: tuple[int, int]) -> tuple[bool, float]:
         axis, num_blocks = option
         spread = shape[axis] // num_blocks % NUM_SHARDS == 0  # each of so many shards has a part of every block
-        return not spread, abs(math.log(size / num_blocks / BLOCK_SIZE))
+        return not spread, abs(math.log(size / num_blocks / block_size))
 
     return min(options, key=cost, default=None)
 

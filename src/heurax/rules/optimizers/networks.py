@@ -48,6 +48,13 @@ UNROLLED_WIDTH = 8
 """Layers up to this width are unrolled into elementwise operations, which XLA fuses with the features; wider ones are
 matrix products."""
 
+WIDE_BLOCK = 8_192
+"""Elements of a tensor that a network of wide layers works on at a time: 32 hidden units of them take 1 MB of cache,
+and its products of matrices are large enough that sharing them out between the cores costs little."""
+
+LARGEST_WIDE_BLOCK = 2_048
+"""Elements of the largest tensors that such a network does not cut."""
+
 SHORT_VECTOR = 32
 """Elements of a row or column up to which XLA's products of matrices cost more to call than the sums they make."""
 
@@ -289,7 +296,11 @@ def normalised_mlp(
     shape = jnp.broadcast_shapes(*(channel.shape[1:] for channel in channels))
     # The barrier keeps XLA from storing the channels to use them again.
     inputs = jax.lax.optimization_barrier(inputs)
-    return unpack(blocks.map_blocks(network, inputs, shape) if wide else network(inputs))
+    if wide:
+        return unpack(
+            blocks.map_blocks(network, inputs, shape, block_size=WIDE_BLOCK, largest_block=LARGEST_WIDE_BLOCK)
+        )
+    return unpack(network(inputs))
 
 
 def _scaled(scales: Float[Array, " inputs"], layers: Sequence[Layer]) -> list[Layer]:

@@ -21,6 +21,9 @@ NUM_FEATURES = NUM_TENSOR_FEATURES + 4
 STEP_MULT = 0.001
 EXP_MULT = 0.001
 
+BLOCK_SIZE = 1_024
+"""Elements of a tensor that are worked on at a time."""
+
 LARGEST_BLOCK = 16_384
 """Elements of the largest tensors that are not worked on block by block. Blocks are two to three times as fast where
 the network's arrays exceed the cache; a population of agents with layers of 64 x 64 goes a seventh slower by them."""
@@ -219,7 +222,8 @@ def _update_tensor(
         step = STEP_MULT * (first * jnp.exp(EXP_MULT * second) + of_noise * noise)
         return [step[None], hidden]
 
-    step, hidden = blocks.map_blocks(network, (p, g, momentum, dormancy, noise, hidden), p.shape, LARGEST_BLOCK)
+    parts = (p, g, momentum, dormancy, noise, hidden)
+    step, hidden = blocks.map_blocks(network, parts, p.shape, block_size=BLOCK_SIZE, largest_block=LARGEST_BLOCK)
     return step[0], (momentum, hidden)
 
 
