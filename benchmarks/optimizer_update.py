@@ -6,7 +6,8 @@ An update is `update` and `apply_updates`, compiled, with parameters and state d
 field's tables: (a) an MLP 784-800-400-10, 952,410 parameters in 6 tensors, and (b) a transformer of width 128 and 4
 layers, 1,063,680 parameters in 53 tensors. Rules are at their published sizes. Every repetition times Adam and the rule
 next to each other, so that a busy machine slows both; the ratio is that of the medians. Temporary memory, in bytes per
-parameter (B/p), is what the compiled program reserves beside its arguments and results.
+parameter (B/p), is what the compiled program reserves beside its arguments and results. The columns of fast math are of
+rule and Adam compiled with `FAST_MATH`, by turns with the others.
 """
 
 import argparse
@@ -25,6 +26,9 @@ from rich.progress import track
 from rich.table import Table
 
 from heurax.rules import RULES, Celo2, LearnedOptimizer, MuP, OptaxOptimizer
+
+FAST_MATH: dict[str, str | bool | int] = {"xla_cpu_enable_fast_math": True, "xla_cpu_prefer_vector_width": 512}
+"""Options of XLA's for CPUs: sums may be added in any order, as vector instructions need it, and these may be wide."""
 
 NUM_STEPS = 1000
 REPEATS = 15
@@ -63,9 +67,11 @@ def optimizers() -> dict[str, LearnedOptimizer]:
 
 
 class Update:
-    """A compiled update on one tree, ready to be timed."""
+    """An update on one tree, compiled with some options and ready to be timed."""
 
-    def __init__(self, rule: LearnedOptimizer, shapes: dict[str, tuple[int, ...]]) -> None:
+    def __init__(
+        self, rule: LearnedOptimizer, shapes: dict[str, tuple[int, ...]], options: dict[str, str | bool | int]
+    ) -> None:
         keys = jax.random.split(jax.random.key(0), 2 * len(shapes) + 1)
         self.params = {n: 0.1 * jax.random.normal(k, s) for k, (n, s) in zip(keys, shapes.items(), strict=False)}
         self.grads = {
@@ -80,7 +86,7 @@ class Update:
         self.state = jax.jit(rule.optimizer(theta, NUM_STEPS).init)(self.params)
         lowered = jax.jit(update, donate_argnums=(1, 2)).lower(theta, self.params, self.state, self.grads)
         started = time.perf_counter()
-        compiled = lowered.compile()
+        compiled = lowered.compile(options)
         self.compile_seconds = time.perf_counter() - started
         self.compiled, self.theta, self.count = compiled, theta, 1
         memory = compiled.memory_analysis()
@@ -99,17 +105,19 @@ class Update:
         return (time.perf_counter() - started) / self.count
 
 
-def measure(name: str, rule: LearnedOptimizer, tree: str, adam: Update) -> dict[str, Any]:
+def measure(name: str, rule: LearnedOptimizer, tree: str, adam: Update, fast_adam: Update) -> dict[str, Any]:
     """One row of the table."""
-    update = Update(rule, TREES[tree]())
-    pairs = np.array([(adam(), update()) for _ in range(REPEATS)])
-    adam_seconds, seconds = np.median(pairs, axis=0)
+    update, fast_update = (Update(rule, TREES[tree](), options) for options in ({}, FAST_MATH))
+    turns = np.array([(adam(), update(), fast_adam(), fast_update()) for _ in range(REPEATS)])
+    adam_seconds, seconds, fast_adam_seconds, fast_seconds = np.median(turns, axis=0)
     return {
         "rule": name,
         "tree": tree,
         "milliseconds": 1e3 * float(seconds),
         "ratio_to_adam": float(seconds / adam_seconds),
         "adam_milliseconds": 1e3 * float(adam_seconds),
+        "fast_math_milliseconds": 1e3 * float(fast_seconds),
+        "fast_math_ratio_to_adam": float(fast_seconds / fast_adam_seconds),
         "compile_seconds": update.compile_seconds,
         "temporary_bytes_per_parameter": update.temporary_bytes / update.num_params,
         "state_bytes_per_parameter": update.state_bytes / update.num_params,
@@ -127,13 +135,14 @@ def main() -> None:
 
     rows = []
     for tree in options.trees:
-        adam = Update(OptaxOptimizer("adam"), TREES[tree]())
-        rows += [measure(name, known[name], tree, adam) for name in track(options.rules, tree, transient=True)]
+        adams = [Update(OptaxOptimizer("adam"), TREES[tree](), compiled_with) for compiled_with in ({}, FAST_MATH)]
+        rows += [measure(name, known[name], tree, *adams) for name in track(options.rules, tree, transient=True)]
     table = Table(title=f"one update on {os.cpu_count()} cores, {jax.devices()[0].device_kind}", title_justify="left")
-    for heading in ("rule", "tree", "ms", "x Adam", "compile s", "temp B/p", "state B/p"):
+    for heading in ("rule", "tree", "ms", "x Adam", "fast math", "compile s", "temp B/p", "state B/p"):
         table.add_column(heading, justify="left" if heading in ("rule", "tree") else "right")
     for row in rows:
-        numbers = (row["milliseconds"], row["ratio_to_adam"], row["compile_seconds"])
+        ratios = (row["ratio_to_adam"], row["fast_math_ratio_to_adam"])
+        numbers = (row["milliseconds"], *ratios, row["compile_seconds"])
         sizes = (row["temporary_bytes_per_parameter"], row["state_bytes_per_parameter"])
         table.add_row(row["rule"], row["tree"], *(f"{x:.2f}" for x in numbers), *(f"{x:.1f}" for x in sizes))
     Console().print(table)
