@@ -330,7 +330,7 @@ def _wide_mlp(channels: tuple[Array, ...], layers: tuple[Layer, ...]) -> tuple[A
     Differentiated, its arrays are matrices with a row per element: that is the order in which reverse mode finds the
     operands of its products without transposing them.
     """
-    return _narrow_apart(mlp(linear(channels, *layers[0]), layers[1:]))
+    return _narrow_apart(mlp(linear(channels, *layers[0]), layers[1:], unroll=False))
 
 
 @_wide_mlp.defjvp
