@@ -27,7 +27,7 @@ from rich.table import Table
 
 from heurax.rules import RULES, Celo2, LearnedOptimizer, MuP, OptaxOptimizer
 
-FAST_MATH: dict[str, str | bool | int] = {"xla_cpu_enable_fast_math": True, "xla_cpu_prefer_vector_width": 512}
+FAST_MATH: dict[str, str | bool] = {"xla_cpu_enable_fast_math": True, "xla_cpu_prefer_vector_width": "512"}
 """Options of XLA's for CPUs: sums may be added in any order, as vector instructions need it, and these may be wide."""
 
 NUM_STEPS = 1000
@@ -70,7 +70,7 @@ class Update:
     """An update on one tree, compiled with some options and ready to be timed."""
 
     def __init__(
-        self, rule: LearnedOptimizer, shapes: dict[str, tuple[int, ...]], options: dict[str, str | bool | int]
+        self, rule: LearnedOptimizer, shapes: dict[str, tuple[int, ...]], options: dict[str, str | bool]
     ) -> None:
         keys = jax.random.split(jax.random.key(0), 2 * len(shapes) + 1)
         self.params = {n: 0.1 * jax.random.normal(k, s) for k, (n, s) in zip(keys, shapes.items(), strict=False)}
