@@ -50,7 +50,8 @@ matrix products."""
 
 WIDE_BLOCK = 8_192
 """Elements of a tensor that a network of wide layers works on at a time: 32 hidden units of them take 1 MB of cache,
-and its products of matrices are large enough that sharing them out between the cores costs little."""
+and its products of matrices are large enough that sharing them out between the cores costs little. Sixteen lifetimes
+side by side would take a quarter less time with an eighth of it."""
 
 LARGEST_WIDE_BLOCK = 2_048
 """Elements of the largest tensors that such a network does not cut."""
