@@ -1,4 +1,7 @@
-"""The adapter to MuJoCo Playground against the raw library; skips where the extra is not installed."""
+"""The adapter to MuJoCo Playground against the raw library.
+
+It skips where the extra is not installed, as in the test environment: Playground brings 415 MB with warp.
+"""
 
 import importlib.util
 import sys

@@ -112,18 +112,21 @@ def test_full_disk(config_path, heurax_run, tmp_path):
         subprocess.run(["umount", str(disk)], check=True)
 
 
-@pytest.mark.parametrize("already_told", [False, True])
-def test_a_failed_checkpoint_is_told_when_closing_fails_too(already_told, monkeypatch, tmp_path):
-    def fail(error):
-        raise error
+FULL_DISK = {
+    "wait_until_finished": OSError(errno.ENOSPC, "No space left on device"),
+    "close": ValueError("RESOURCE_EXHAUSTED: No space left on device [os_error_code='28']"),
+}
+"""What orbax raises, by the method of its manager."""
+
+
+@pytest.mark.parametrize("method", FULL_DISK)
+def test_a_failed_checkpoint_is_told_on_closing(method, monkeypatch, tmp_path):
+    def fail():
+        raise FULL_DISK[method]
 
     checkpoints = Checkpoints(tmp_path, keep=1)
     checkpoints.save(20, {"theta": jnp.zeros(3)})
     checkpoints.restore(20, {"theta": jnp.zeros(3)})  # waits
-    full = OSError(errno.ENOSPC, "No space left on device")
-    late = ValueError("RESOURCE_EXHAUSTED: No space left on device [os_error_code='28']")
-    if not already_told:  # orbax raises what a thread met once
-        monkeypatch.setattr(checkpoints._manager, "wait_until_finished", lambda: fail(full))
-    monkeypatch.setattr(checkpoints._manager, "close", lambda: fail(late))
+    monkeypatch.setattr(checkpoints._manager, method, fail)
     with pytest.raises(HeuraxError, match="no space left on device; the latest complete one is step 20"):
         checkpoints.close()

@@ -114,10 +114,9 @@ class Checkpoints:
     def close(self) -> None:
         """Wait for the checkpoint that is being written, if any."""
         try:
-            self._manager.wait_until_finished()
-            self._manager.close()  # raises as well, of a failure that another thread of orbax's met
-        except Exception as error:  # whatever its storage raises
-            with contextlib.suppress(Exception):  # what came of the same failure
+            self._manager.close()  # which waits first
+        except Exception as error:  # whatever its storage raises, in whichever of its threads
+            with contextlib.suppress(Exception):  # gets on from where the first stopped, or meets the same failure
                 self._manager.close()
             raise self._save_error(None, error) from error
 

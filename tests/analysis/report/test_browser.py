@@ -1,4 +1,7 @@
-"""Reports in a browser: Debian's Chromium without a screen, on a desk and on a phone, in light and in dark."""
+"""Reports in a browser: Debian's Chromium without a screen, on a desk and on a phone, in light and in dark.
+
+They skip without Chromium, which no package index has; `.ci/run` installs it.
+"""
 
 import os
 import shutil

@@ -54,7 +54,8 @@ and its products of matrices are large enough that sharing them out between the 
 side by side would take a quarter less time with an eighth of it."""
 
 LARGEST_WIDE_BLOCK = 2_048
-"""Elements of the largest tensors that such a network does not cut."""
+"""Elements of the largest tensors that such a network does not cut. One block of 16,384 takes XLA a third longer than
+two of half of them."""
 
 SHORT_VECTOR = 32
 """Elements of a row or column up to which XLA's products of matrices cost more to call than the sums they make."""

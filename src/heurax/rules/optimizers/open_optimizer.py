@@ -22,7 +22,8 @@ STEP_MULT = 0.001
 EXP_MULT = 0.001
 
 BLOCK_SIZE = 1_024
-"""Elements of a tensor that are worked on at a time."""
+"""Elements of a tensor that are worked on at a time. One agent is a seventh faster with eight times as many, sixteen
+side by side take twice as long."""
 
 LARGEST_BLOCK = 16_384
 """Elements of the largest tensors that are not worked on block by block. Blocks are two to three times as fast where
