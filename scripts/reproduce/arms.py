@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import pandas as pd
+from jaxtyping import Array, Float, Key
 from rich.console import Console
 
 from heurax import artifacts
@@ -33,6 +35,7 @@ __all__ = [
     "ratio_of_means",
     "slug",
     "theta_of",
+    "untrained_agents",
     "without_last",
 ]
 
@@ -98,6 +101,7 @@ def kept(work: Path, name: str, identity: Any, make: Callable[[], tuple[np.ndarr
 
 AGENTS = Path("runs/reproduce/agents")
 """Where arms of agents are kept, for all reproductions: what one has lived, another need not."""
+NUM_UNTRAINED_EPISODES = 16
 
 
 def live_agents(name: str, config: str, overrides: Iterable[str], version: str = "") -> Arm:
@@ -119,6 +123,30 @@ def live_agents(name: str, config: str, overrides: Iterable[str], version: str =
         return lifetimes.step * per_step, lifetimes.curves["episode_return"], lifetimes.run_seconds
 
     return kept(AGENTS, slug(f"{name}-{type(inner.rule).__name__}"), [text, version], make)
+
+
+def untrained_agents(name: str, config: str, overrides: Iterable[str]) -> Arm:
+    """The agents that `live_agents` begins with, as they are: one point, means over fresh episodes.
+
+    What it reports of their first update is no measure of them where no episode has ended yet.
+    """
+    settings, text = read_config(LifetimesConfig, find_config(config), list(overrides))
+    inner = settings.inner
+    assert isinstance(inner, PPO)
+
+    def one(key: Key[Array, ""]) -> Float[Array, ""]:
+        key_init, _, key_end = jax.random.split(key, 3)  # as `heurax.inner.train` does
+        state = inner.init(inner.rule.init(jax.random.key(settings.seed)), key_init)
+        return inner.evaluate(state, key_end, NUM_UNTRAINED_EPISODES).mean()
+
+    def make() -> tuple[np.ndarray, np.ndarray, float]:
+        keys = jax.random.split(jax.random.key(settings.seed), settings.num_seeds)
+        compiled = jax.jit(jax.vmap(one)).lower(keys).compile()
+        started = time.monotonic()
+        returns = jax.device_get(compiled(keys))
+        return np.zeros(1, int), returns[:, None], time.monotonic() - started
+
+    return kept(AGENTS, slug(f"{name}-untrained"), [text, NUM_UNTRAINED_EPISODES], make)
 
 
 def on_levels(
