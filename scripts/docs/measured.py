@@ -132,13 +132,21 @@ def _dpo_against_ppo(name: str) -> Iterator[str]:
         (
             task,
             f"{result['env_steps']:,}",
+            _interval(result["untrained_return"]),
             _interval(result["PPO_final_return"]),
             _interval(result["DPO_final_return"]),
             _interval(result["scaled_area_difference"], "+"),
         )
         for task, result in record["tasks"].items()
     ]
-    header = ("task", "environment steps", "`PPOClip`: final return", "`DPO`: final return", "difference in area")
+    header = (
+        "task",
+        "environment steps",
+        "untrained",
+        "`PPOClip`: final return",
+        "`DPO`: final return",
+        "difference in area",
+    )
     overall = _interval(record["interquartile_mean_difference"], "+")
     yield (
         _origin(

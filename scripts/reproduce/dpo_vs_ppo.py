@@ -8,10 +8,10 @@ their own; with `--rates ppo` both have PPO's.
 
 Ten seeds per environment, paired: the same initial agents on the same episodes. The score is the area under the
 curve, the mean return over training, scaled per environment so that 0 is the return of the untrained agents, in fresh
-episodes, and 1 the best final return of the two. Arms are kept in `runs/reproduce/agents`; run again to go on. Writes
-`results/dpo_vs_ppo/`: `dpo_vs_ppo.json` with every figure, `scores.csv`, `curves.csv`, `dpo_vs_ppo.png`; for other
-rates, `own_rates.json` or `ppo_rates.json` alone. `--short` writes a miniature to
-`runs/reproduce/dpo_vs_ppo-short/`.
+episodes, and 1 the best final return of the two; until a first episode has ended, a curve shows what those under way
+have brought. Arms are kept in `runs/reproduce/agents`; run again to go on. Writes `results/dpo_vs_ppo/`:
+`dpo_vs_ppo.json` with every figure, `scores.csv`, `curves.csv`, `dpo_vs_ppo.png`; for other rates, `own_rates.json` or
+`ppo_rates.json` alone. `--short` writes a miniature to `runs/reproduce/dpo_vs_ppo-short/`.
 """
 
 import argparse
