@@ -128,7 +128,7 @@ def live_agents(name: str, config: str, overrides: Iterable[str], version: str =
 def untrained_agents(name: str, config: str, overrides: Iterable[str]) -> Arm:
     """The agents that `live_agents` begins with, as they are: one point, means over fresh episodes.
 
-    What it reports of their first update is no measure of them where no episode has ended yet.
+    What `live_agents` reports of their first update is no measure of them where no episode has ended yet.
     """
     settings, text = read_config(LifetimesConfig, find_config(config), list(overrides))
     inner = settings.inner
